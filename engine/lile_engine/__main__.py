@@ -1,0 +1,7 @@
+"""``python -m lile_engine`` is the ``lile`` command."""
+
+import sys
+
+from lile_engine.cli import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""The LILE Desktop window. Qt only: torch is never imported in this process."""
