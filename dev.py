@@ -184,7 +184,7 @@ def has_visual_cpp() -> bool:
     """Whether Microsoft's C++ compiler is installed, as its installer's own locator says."""
     if shutil.which("cl"):
         return True
-    locator = Path(os.environ.get("ProgramFiles(x86)", r"C:\Program Files (x86)"))
+    locator = Path(os.environ.get("PROGRAMFILES(X86)", r"C:\Program Files (x86)"))
     locator = locator / "Microsoft Visual Studio" / "Installer" / "vswhere.exe"
     if not locator.exists():
         return False
