@@ -1,0 +1,138 @@
+"""The configuration of a LILE network: plain data, written to ``config.json`` and read back exactly."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lile_engine.errors import ModelError
+
+MODEL_TYPE = "lile"
+FORMAT = 1
+
+MINILM: dict[str, Any] = {
+    "model_type": "bert",
+    "hidden_size": 384,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 12,
+    "intermediate_size": 1536,
+    "vocab_size": 30522,
+    "max_position_embeddings": 512,
+}
+
+
+@dataclass(frozen=True)
+class LileConfig:
+    """Every size and choice of a LILE network.
+
+    Image side: ``image_backbone`` is ``"efficientnet_lite0"`` (own code) or ``"transformers"``, and then
+    ``image_config`` is the configuration dictionary of a vision backbone of that library. ``taps`` are the
+    stages whose features are joined (blocks 0 to 15 of EfficientNet-Lite0, hidden layers of a transformers
+    backbone; () means the last); nothing after the last tap is built. Pixels enter as
+    ``(x - pixel_mean) / pixel_std``, x in 0 to 255. ``token_grid`` x ``token_grid`` tokens of width ``width``.
+
+    Text side: ``text_config`` is the configuration dictionary of a BERT-family encoder.
+
+    ``self_layers`` transformer layers per modality with ``heads`` heads; the tokens that are stored and that
+    cross-attention sees are ``token_width`` wide. ``cross_blocks`` blocks of ``cross_width`` and ``cross_heads``.
+
+    Losses: ``lambda_self`` weighs the loss on the self-attended vectors; ``temperature`` starts InfoNCE.
+    Search: ``alpha`` and ``rerank_k`` as in `lile_engine.model.protocol.ImageTextModel`.
+    """
+
+    name: str = "LILE"
+    image_backbone: str = "efficientnet_lite0"
+    image_config: Mapping[str, Any] = field(default_factory=dict)
+    taps: tuple[int, ...] = (4, 10, 15)
+    pixel_mean: tuple[float, float, float] = (127.0, 127.0, 127.0)
+    pixel_std: tuple[float, float, float] = (128.0, 128.0, 128.0)
+    input_px: int = 224
+    mpp: float = 0.5
+    token_grid: int = 7
+    text_config: Mapping[str, Any] = field(default_factory=lambda: dict(MINILM))
+    max_text_tokens: int = 64
+    width: int = 256
+    heads: int = 4
+    self_layers: int = 1
+    mlp_ratio: float = 4.0
+    dropout: float = 0.1
+    token_width: int = 64
+    cross_blocks: int = 2
+    cross_width: int = 128
+    cross_heads: int = 4
+    temperature: float = 0.07
+    lambda_self: float = 1.0
+    alpha: float = 0.5
+    rerank_k: int = 100
+
+    def __post_init__(self) -> None:
+        """Raises `ModelError` where sizes do not fit each other."""
+        if self.image_backbone not in ("efficientnet_lite0", "transformers"):
+            raise ModelError(
+                f"The image backbone {self.image_backbone!r} is unknown; use 'efficientnet_lite0' or 'transformers'."
+            )
+        for width, heads, what in ((self.width, self.heads, "width"), (self.cross_width, self.cross_heads, "cross")):
+            if width < 1 or heads < 1 or width % heads:
+                raise ModelError(f"The {what} width {width} does not divide into {heads} heads; change one of them.")
+        if self.width % 4:
+            raise ModelError(f"The width {self.width} is not a multiple of 4, which the 2-D positions need; change it.")
+        positive = ("input_px", "mpp", "token_grid", "max_text_tokens", "token_width", "cross_blocks", "temperature")
+        for name in positive:
+            if getattr(self, name) <= 0:
+                raise ModelError(f"The setting {name} is {getattr(self, name)} and must be above 0.")
+        if self.self_layers < 0 or self.lambda_self < 0:
+            raise ModelError("The settings self_layers and lambda_self must not be negative.")
+        if not 0 <= self.alpha <= 1:
+            raise ModelError(f"The setting alpha is {self.alpha} and must lie between 0 and 1.")
+
+    @property
+    def image_tokens(self) -> int:
+        """How many tokens an image has, N."""
+        return self.token_grid * self.token_grid
+
+    def replace(self, **changes: Any) -> LileConfig:
+        """A copy with some fields changed, checked again."""
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> str:
+        """The text of ``config.json``; `from_json` reads it back to an equal object."""
+        plain = {"model_type": MODEL_TYPE, "format": FORMAT, **dataclasses.asdict(self)}
+        return json.dumps(plain, indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> LileConfig:
+        """Reads what `to_json` wrote; raises `ModelError` on anything else."""
+        try:
+            plain = json.loads(text)
+        except ValueError as error:
+            raise ModelError("The config.json of the model is not JSON; the checkpoint is damaged.") from error
+        if not isinstance(plain, dict) or plain.pop("model_type", None) != MODEL_TYPE:
+            raise ModelError("The config.json does not describe a LILE model; choose another folder.")
+        if plain.pop("format", None) != FORMAT:
+            raise ModelError("The checkpoint was written by another version of LILE; update the program.")
+        known = {f.name: f for f in dataclasses.fields(cls)}
+        unknown = sorted(set(plain) - set(known))
+        if unknown:
+            raise ModelError(f"The config.json holds unknown settings ({', '.join(unknown)}); update the program.")
+        for name, value in plain.items():
+            plain[name] = _checked(name, value, getattr(_DEFAULTS, name))
+        return cls(**plain)
+
+
+def _checked(name: str, value: Any, default: Any) -> Any:
+    """``value`` in the type of ``default``: JSON has no tuples and may drop the point of a float."""
+    if isinstance(default, tuple) and isinstance(value, list) and all(isinstance(v, (int, float)) for v in value):
+        return tuple(float(v) for v in value) if default and isinstance(default[0], float) else tuple(value)
+    if isinstance(default, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(default, Mapping) and isinstance(value, dict):
+        return value
+    if isinstance(default, (int, str)) and type(value) is type(default):
+        return value
+    raise ModelError(f"The setting {name} in config.json has the wrong type; the checkpoint is damaged.")
+
+
+_DEFAULTS = LileConfig()
