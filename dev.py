@@ -131,7 +131,7 @@ def prepare(extras: str) -> Path:
     print(f"Installing into {VENV} (some minutes the first time) ...", flush=True)
     if not python.exists():
         make_venv()
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
+    pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
     call(*pip, "--upgrade", "pip>=25")
     call(*pip, "-e", f".{extras}")
     stamp.write_text(wanted.hexdigest(), encoding="ascii")
