@@ -89,6 +89,16 @@ class TokenGrid(nn.Module):
         positions: Tensor = self.get_buffer("positions")
         return tokens + (self.position_gain * positions).to(tokens.dtype)
 
+    def fold(self) -> None:
+        """Works the standardisation into the convolutions; for inference only."""
+        bias = self.pools[0].bias.detach().clone()
+        for norm, pool in zip(self.norms, self.pools, strict=True):
+            gain = torch.rsqrt(norm.running_var + norm.eps)[None, :, None, None]
+            pool.weight = nn.Parameter(pool.weight.detach() * gain, requires_grad=False)
+            bias -= (pool.weight * norm.running_mean[None, :, None, None]).sum((1, 2, 3))
+        self.pools[0].bias = nn.Parameter(bias, requires_grad=False)
+        self.norms = nn.ModuleList(nn.Identity() for _ in self.norms)
+
 
 class SelfAttentionLayer(nn.Module):
     """A pre-norm transformer layer (Vaswani et al. 2017; GELU): tokens [B, L, d] -> [B, L, d]."""

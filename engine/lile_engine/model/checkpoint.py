@@ -1,0 +1,126 @@
+"""A LILE checkpoint: a folder with ``config.json``, ``model.safetensors``, tokenizer files, ``model_card.md``
+and, where known, ``reference.safetensors``. Nothing else is written, nothing that runs is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lile_engine.errors import ModelError
+from lile_engine.model.config import LileConfig
+from lile_engine.model.create import build_lile
+from lile_engine.model.folders import check_folder, new_folder, read_config, read_weights
+from lile_engine.model.lile import Lile
+from lile_engine.model.protocol import ModelIdentity
+from lile_engine.model.reference import Reference, load_reference, save_reference
+from lile_engine.model.text import TOKENIZER_FILES, PhraseTokenizer, read_tokenizer
+
+WEIGHTS, CARD = "model.safetensors", "model_card.md"
+
+# Settings that do not change a single vector, and so leave an archive's vectors valid.
+_FREE = frozenset({"name", "alpha", "rerank_k", "lambda_self", "temperature", "dropout", "format", "model_type", "mpp"})
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a folder held: the network (float32, eval mode, on the CPU) and what belongs to it."""
+
+    folder: Path
+    model: Lile
+    tokenizer: PhraseTokenizer
+    identity: ModelIdentity
+    reference: Reference | None
+
+
+def save_checkpoint(
+    folder: Path,
+    model: Lile,
+    tokenizer_files: Path,
+    card: str,
+    reference: Reference | None = None,
+    *,
+    half: bool = True,
+) -> ModelIdentity:
+    """Writes a checkpoint, whole or not at all, over an older one of that name.
+
+    ``tokenizer_files`` is the folder they are copied from; ``half`` stores matrices as float16 (vectors and
+    statistics stay float32). Returns the identity; raises `ModelError` where the tokenizer does not fit.
+    """
+    read_tokenizer(tokenizer_files)
+    weights = {name: _stored(t, half) for name, t in model.state_dict().items()}
+    with new_folder(folder) as scratch:
+        (scratch / "config.json").write_text(model.config.to_json(), "utf-8")
+        save_file(weights, scratch / WEIGHTS, metadata={"format": "pt"})
+        for name in TOKENIZER_FILES:
+            if (tokenizer_files / name).is_file():
+                shutil.copyfile(tokenizer_files / name, scratch / name)
+        (scratch / CARD).write_text(card, "utf-8")
+        if reference is not None:
+            save_reference(reference, scratch)
+    return identity_of(folder, model.config)
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Reads a checkpoint; raises `ModelError`, in one sentence, for whatever is wrong with it."""
+    check_folder(folder)
+    read_config(folder)
+    config = LileConfig.from_json((folder / "config.json").read_text("utf-8"))
+    tokenizer = PhraseTokenizer(read_tokenizer(folder), config.max_text_tokens)
+    weights = read_weights(folder / WEIGHTS)
+    model = build_lile(config)
+    own = model.state_dict()
+    for name in sorted(own.keys() ^ weights.keys()):
+        lacking = "lack" if name in own else "hold an unknown"
+        raise ModelError(f"The weights in {folder} {lacking} tensor {name} and do not fit its config.json.")
+    for name, value in weights.items():
+        if value.shape != own[name].shape:
+            raise ModelError(
+                f"The tensor {name} in {folder} is {tuple(value.shape)} but its config.json asks for "
+                f"{tuple(own[name].shape)}; the checkpoint is put together from two."
+            )
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise ModelError(f"The tensor {name} in {folder} holds values that are no numbers; the model is damaged.")
+    if tokenizer.largest_id >= int(config.text_config.get("vocab_size", tokenizer.largest_id + 1)):
+        raise ModelError(f"The tokenizer.json in {folder} knows more words than the model; it is another model's.")
+    model.load_state_dict(weights)
+    model.eval()
+    return Checkpoint(folder, model, tokenizer, identity_of(folder, config), load_reference(folder, config.width))
+
+
+def identity_of(folder: Path, config: LileConfig) -> ModelIdentity:
+    """The identity of a checkpoint on disk. Its id covers what changes a vector: weights, sizes, tokenizer;
+    not the name, nor the weights of a search."""
+    digest = hashlib.sha256()
+    plain = {k: v for k, v in json.loads(config.to_json()).items() if k not in _FREE}
+    digest.update(json.dumps(plain, sort_keys=True).encode())
+    for name in (WEIGHTS, "tokenizer.json"):
+        with (folder / name).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return ModelIdentity(
+        id=digest.hexdigest()[:16],
+        name=config.name,
+        width=config.width,
+        image_tokens=config.image_tokens,
+        token_width=config.token_width,
+        input_px=config.input_px,
+        mpp=config.mpp,
+    )
+
+
+def read_card(folder: Path) -> str:
+    """The model card, "" where there is none."""
+    file = folder / CARD
+    return file.read_text("utf-8", errors="replace") if file.is_file() else ""
+
+
+def _stored(value: Tensor, half: bool) -> Tensor:
+    value = value.detach().cpu().contiguous()
+    # Running variances and gains lose too much, or overflow, in half precision; they are small anyway.
+    return value.half() if half and value.dim() >= 2 and value.is_floating_point() else value.clone()

@@ -1,0 +1,123 @@
+"""Builds a LILE network from its configuration: with random weights, or with start weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lile_engine.errors import ModelError
+from lile_engine.model.config import LileConfig
+from lile_engine.model.efficientnet_lite import EfficientNetLite0, convert_names
+from lile_engine.model.folders import check_folder, load_part, read_config, read_weights
+from lile_engine.model.lile import Lile
+from lile_engine.model.text import build_text_encoder
+from lile_engine.model.vision import TransformersVision
+
+
+def build_lile(config: LileConfig) -> Lile:
+    """A network of this configuration with random weights; raises `ModelError` if it cannot be built."""
+    backbone: EfficientNetLite0 | TransformersVision
+    pixels = torch.zeros(1, 3, config.input_px, config.input_px)
+    if config.image_backbone == "efficientnet_lite0":
+        try:
+            backbone = EfficientNetLite0(config.taps)
+        except ValueError as error:
+            raise ModelError(f"The image backbone cannot be built: {error}.") from error
+    else:
+        backbone = TransformersVision(config.image_config, config.taps)
+        backbone.drop_unused(pixels)
+    with torch.inference_mode():
+        maps = backbone.eval()(pixels)
+    text_encoder, text_width = build_text_encoder(config.text_config)
+    return Lile(config, backbone, [(m.shape[1], m.shape[2]) for m in maps], text_encoder, text_width)
+
+
+def create_lile(
+    config: LileConfig, text_source: Path | None = None, image_weights: Path | None = None, *, seed: int = 0
+) -> Lile:
+    """A network to train; random (from ``seed``) where nothing is given.
+
+    ``text_source``: local folder of a BERT-family encoder (``config.json``, ``model.safetensors``), whose
+    configuration replaces ``config.text_config``. ``image_weights``: the published weights of EfficientNet-Lite0
+    as safetensors (`lile_engine.model.convert.convert_pickle` makes it), or the folder of a transformers
+    backbone that `with_image_folder` put into ``config``. Raises `ModelError` where weights do not fit.
+    """
+    if text_source is not None:
+        check_folder(text_source)
+        config = config.replace(text_config=_plain_text_config(read_config(text_source)))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_lile(config)
+    if text_source is not None:
+        load_part(model.text_encoder, read_weights(text_source / "model.safetensors"), "text encoder")
+    if image_weights is None:
+        model.keep_norms = False
+    elif isinstance(model.backbone, EfficientNetLite0):
+        load_part(model.backbone, _lite_weights(image_weights), "image backbone")
+    else:
+        assert isinstance(model.backbone, TransformersVision)
+        check_folder(image_weights)
+        load_part(model.backbone.model, _image_half(read_weights(image_weights / "model.safetensors")), "backbone")
+    return model.train()
+
+
+def with_image_folder(config: LileConfig, folder: Path, taps: tuple[int, ...] = ()) -> LileConfig:
+    """``config`` with the vision backbone of a local transformers folder; a CLIP folder gives its image half."""
+    check_folder(folder)
+    plain = read_config(folder)
+    if isinstance(plain.get("vision_config"), dict):
+        plain = {"model_type": f"{plain.get('model_type')}_vision_model", **plain["vision_config"]}
+    side = plain.get("image_size", config.input_px)
+    mean, std = pixel_statistics(folder)
+    return config.replace(
+        image_backbone="transformers",
+        image_config=_without_traces(plain),
+        taps=taps,
+        pixel_mean=mean,
+        pixel_std=std,
+        input_px=int(side if isinstance(side, int) else side[0]),
+    )
+
+
+def pixel_statistics(folder: Path) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and standard deviation per channel, for pixels of 0 to 255, from ``preprocessor_config.json``;
+    ImageNet's where the folder says nothing."""
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    file = folder / "preprocessor_config.json"
+    if file.is_file():
+        try:
+            plain = json.loads(file.read_text("utf-8"))
+            mean, std = plain.get("image_mean", mean), plain.get("image_std", std)
+        except (OSError, ValueError, AttributeError) as error:
+            raise ModelError(f"The preprocessor_config.json in {folder} is damaged; get the model again.") from error
+    try:
+        first, second, third = (float(m) * 255 for m in mean)
+        one, two, three = (float(s) * 255 for s in std)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"The preprocessor_config.json in {folder} gives no mean and std of 3 channels.") from error
+    return (first, second, third), (one, two, three)
+
+
+def _plain_text_config(plain: dict[str, Any]) -> dict[str, Any]:
+    return _without_traces(plain.get("text_config") or plain)
+
+
+def _without_traces(plain: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without what tells where it came from (paths of another machine, library versions)."""
+    traces = ("_name_or_path", "transformers_version", "architectures", "torch_dtype", "dtype")
+    return {k: v for k, v in plain.items() if k not in traces}
+
+
+def _lite_weights(file: Path) -> dict[str, torch.Tensor]:
+    weights = read_weights(file)
+    if any(name.startswith("_conv_stem") for name in weights):
+        return convert_names(weights)
+    return weights
+
+
+def _image_half(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    half = {name: t for name, t in weights.items() if name.startswith("vision_model.")}
+    return half or weights

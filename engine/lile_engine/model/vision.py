@@ -1,0 +1,78 @@
+"""Any vision backbone of transformers as feature maps: convolutional ones as they are, token ones re-gridded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lile_engine.errors import ModelError
+
+
+def build_transformer(config: Mapping[str, Any], what: str) -> nn.Module:
+    """The transformers model of a configuration dictionary, random weights, without a pooling head if it can
+    do without; raises `ModelError` where the library does not know it."""
+    from transformers import AutoConfig, AutoModel
+
+    plain = dict(config)
+    kind = plain.pop("model_type", None)
+    try:
+        parsed = AutoConfig.for_model(kind, **plain)
+        try:
+            model = AutoModel.from_config(parsed, add_pooling_layer=False)
+        except TypeError:
+            model = AutoModel.from_config(parsed)
+    except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        raise ModelError(f"The {what} {kind!r} cannot be built from its configuration; choose another.") from error
+    assert isinstance(model, nn.Module)
+    return model
+
+
+class TransformersVision(nn.Module):
+    """A vision backbone. ``taps``: indices into its hidden states; () takes its last state.
+
+    forward: pixels [B, 3, H, W] -> one map [B, C, h, w] per tap.
+    """
+
+    def __init__(self, config: Mapping[str, Any], taps: Sequence[int]) -> None:
+        super().__init__()
+        self.model = build_transformer(config, "vision backbone")
+        self.taps = tuple(taps)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        out = self.model(pixel_values=pixels, output_hidden_states=bool(self.taps))
+        if not self.taps:
+            return (as_map(out.last_hidden_state),)
+        states = getattr(out, "reshaped_hidden_states", None) or out.hidden_states
+        if max(self.taps) >= len(states):
+            raise ModelError(f"The vision backbone has {len(states)} hidden states; taps {self.taps} go beyond them.")
+        return tuple(as_map(states[t]) for t in self.taps)
+
+    def drop_unused(self, pixels: Tensor) -> None:
+        """Takes away what no feature depends on (heads, layers after the last tap do not count as trainable)."""
+        with torch.enable_grad():
+            total = sum(m.float().sum() for m in self(pixels))
+        assert isinstance(total, Tensor)
+        named = [(n, p) for n, p in self.named_parameters() if p.requires_grad]
+        gradients = torch.autograd.grad(total, [p for _, p in named], allow_unused=True)
+        self.unused = frozenset(n for (n, _), g in zip(named, gradients, strict=True) if g is None)
+        self.requires_grad_(True)
+
+    def requires_grad_(self, requires_grad: bool = True) -> TransformersVision:
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(requires_grad and name not in self.unused)
+        return self
+
+    unused: frozenset[str] = frozenset()
+
+
+def as_map(state: Tensor) -> Tensor:
+    """A hidden state as a map [B, C, h, w]: [B, prefix + side * side, C] loses class and register tokens."""
+    if state.dim() == 4:
+        return state
+    side = math.isqrt(state.shape[1])
+    prefix = state.shape[1] - side * side
+    return state[:, prefix:].transpose(1, 2).unflatten(2, (side, side))
