@@ -1,0 +1,309 @@
+"""Painters of epithelium: crypts with goblet cells, ducts, gland-forming and solid carcinoma, squamous epithelium."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lile_engine.phantom.connective import (
+    capillaries,
+    desmoplastic_stroma,
+    inflammation,
+    loose_stroma,
+    ramp,
+)
+from lile_engine.phantom.layer import Layer, Traits
+from lile_engine.phantom.noise import (
+    Floats,
+    Points,
+    View,
+    cell_seeds,
+    cells,
+    fractal,
+    magnify,
+    sample_flat,
+    scatter,
+    uniform,
+)
+
+_ANGLES = 128
+
+
+@dataclass(frozen=True)
+class _Rings:
+    """Round glands on a jittered lattice, one polar coordinate system each, evaluated per pixel."""
+
+    rho: Floats
+    theta: Floats
+    radius: Floats
+    chance_i: NDArray[np.int64]
+    chance_j: NDArray[np.int64]
+
+
+def _outline(i: NDArray[np.int64], j: NDArray[np.int64], seed: int, radius: float, stretch: float) -> Floats:
+    """Gland radius (µm) at _ANGLES angles, float32[n, _ANGLES]: an ellipse with soft bumps."""
+    theta = np.linspace(0, 2 * np.pi, _ANGLES, endpoint=False, dtype=np.float32)
+    size = radius * (0.8 + 0.4 * uniform(i, j, seed, 11))
+    long = 1 + stretch * uniform(i, j, seed, 12)
+    turn = uniform(i, j, seed, 13) * np.float32(np.pi)
+    c, s = np.cos(theta - turn[:, None]), np.sin(theta - turn[:, None])
+    base = size[:, None] * np.sqrt(long)[:, None] / np.sqrt(c**2 + (s * long[:, None]) ** 2)
+    for k in (3, 4, 5):
+        phase = uniform(i, j, seed, 13 + k) * np.float32(2 * np.pi)
+        base = base * (1 + 0.16 / k * np.cos(k * theta + phase[:, None]))
+    return base.astype(np.float32)
+
+
+def _rings(view: View, spacing: float, radius: float, seed: int, stretch: float) -> tuple[_Rings, Points, Floats]:
+    step = 4
+    coarse = view.coarse(step)
+    tiling = cells(coarse, spacing, seed, 0.22)
+    i = np.repeat(np.repeat(tiling.i, step, 0), step, 1)[: view.height, : view.width]
+    j = np.repeat(np.repeat(tiling.j, step, 0), step, 1)[: view.height, : view.width]
+    glands = cell_seeds(view, spacing, seed, spacing, 0.22)
+    outline = _outline(glands.i, glands.j, seed, radius, stretch)
+    width = int(glands.i.max() - glands.i.min()) + 1
+    number = (j - int(glands.j.min())) * width + (i - int(glands.i.min()))
+    dx = view.xs[None, :] - glands.x[number]
+    dy = view.ys[:, None] - glands.y[number]
+    theta = np.arctan2(dy, dx)
+    pick = (theta * np.float32(_ANGLES / (2 * np.pi))).astype(np.int64) % _ANGLES
+    at = outline[number, pick]
+    return _Rings(np.hypot(dx, dy) / at, theta, at, i, j), glands, outline
+
+
+def normal_mucosa(view: View, traits: Traits, seed: int) -> Layer:
+    """Colonic crypts cut across, with goblet cells, in a lamina propria full of plasma cells and lymphocytes."""
+    calm = Traits(cells=0.3, oedema=0.35 + 0.4 * traits.oedema, wave=0.6, blood=traits.blood, angle=traits.angle)
+    layer = loose_stroma(view, calm, seed + 50)
+    inflammation(layer, view, seed + 51, 0.35 + 0.5 * traits.cells, 8.5)
+    return _glands(view, traits, seed, layer, goblets=0.35 + 0.55 * traits.secretion, spacing=86 + 18 * traits.size)
+
+
+def benign_glands(view: View, traits: Traits, seed: int) -> Layer:
+    """Round glands or ducts of one row of regular cells without goblet cells, open lumen, quiet stroma."""
+    layer = loose_stroma(view, Traits(cells=0.4 * traits.cells, oedema=0.2, angle=traits.angle), seed + 50)
+    return _glands(view, traits, seed, layer, goblets=0.0, spacing=62 + 30 * traits.size)
+
+
+def _glands(view: View, traits: Traits, seed: int, layer: Layer, goblets: float, spacing: float) -> Layer:
+    mucous = goblets > 0
+    radius = spacing * (0.43 if mucous else 0.36)
+    rings, glands, outline = _rings(view, spacing, radius, seed, 0.5)
+    rough = sample_flat("cloud", view, seed % 89)
+    grain = sample_flat("grain", view, seed % 83)
+    inside = ramp(rings.rho + 0.012 * rough, 1.015, 0.985)
+    height = np.float32(24.0 if mucous else 13.0)
+    depth = (1 - rings.rho) * rings.radius
+    lumen_at = np.maximum(rings.radius - height, 0.16 * rings.radius)
+    lumen = ramp(depth + 0.9 * rough, 0.0, 2.0) * ramp(rings.rho * rings.radius + 1.1 * rough - lumen_at, 0.8, -0.8)
+    cell_width = np.float32(9.5 if mucous else 6.5)
+    count = np.maximum(np.rint(2 * np.pi * radius / cell_width), 6)
+    sector = (rings.theta / np.float32(2 * np.pi) + 0.5) * np.float32(count) + 0.10 * rough
+    index = np.floor(sector).astype(np.int64)
+    f = sector - index
+    index %= int(count)
+    number = rings.chance_i * 8191 + rings.chance_j
+    luck = uniform(number, index, seed, 31)
+    # Lateral membranes: darker between cells.
+    wall = np.exp(-((np.minimum(f, 1 - f) * cell_width / 0.8) ** 2))
+    e = 0.50 + 0.05 * rough + 0.10 * wall
+    h = 0.22 + 0.04 * grain + 0.05 * wall
+    if mucous:
+        top = rings.rho * rings.radius - lumen_at
+        # A goblet is an oval vacuole above the nucleus: broad near the lumen, tapering towards the base.
+        depth_in = np.clip(depth / height, 0, 1.4)
+        centre = 0.62 + 0.12 * (uniform(number, index, seed, 32) - 0.5)
+        belly = ((f - 0.5) / (0.60 - 0.10 * np.abs(depth_in - 0.6))) ** 2 * 1.15 + ((depth_in - centre) / 0.36) ** 2
+        goblet = ramp(belly + 0.05 * rough, 1.06, 0.90) * (luck < goblets)
+        foam = 0.10 + 0.03 * grain + 0.02 * rough
+        e = e * (1 - goblet) + goblet * 0.06
+        h = h * (1 - goblet) + goblet * foam
+        e = e + 0.10 * ramp(top, 2.5, 0.5) * (1 - goblet)
+    else:
+        e = e + 0.12 * ramp(rings.rho * rings.radius - lumen_at, 2.0, 0.3)
+    halo = ramp(np.abs(rings.rho - 1.02) * rings.radius, 1.6, 0.2)
+    ghost = 0.02 + 0.02 * ramp(rough, 0.5, 2)
+    e = np.clip(e, 0, None) * (1 - lumen) + lumen * ghost
+    h = np.clip(h, 0, None) * (1 - lumen) + lumen * ghost * 1.5
+    layer.e = layer.e * (1 - inside) + e * inside
+    layer.h = layer.h * (1 - inside) + h * inside
+    layer.e += 0.12 * halo * (1 - inside)
+    outside = _keep_outside(layer, view, rings.rho > 1.0)
+    layer.stamps = outside
+    # Basal nuclei, one a cell.
+    sectors = np.arange(int(count))
+    angle = ((sectors + 0.5) / count - 0.5) * 2 * np.pi
+    gi, si = np.meshgrid(np.arange(len(glands)), sectors, indexing="ij")
+    gi, si = gi.ravel(), si.ravel()
+    pick = (angle[si] * (_ANGLES / (2 * np.pi))).astype(np.int64) % _ANGLES
+    ids = glands.i[gi] * 8191 + glands.j[gi]
+    inset = (4.6 if mucous else 5.2) + 2.2 * uniform(ids, si, seed, 33)
+    reach = outline[gi, pick] - inset
+    points = Points(
+        (glands.x[gi] + reach * np.cos(angle[si])).astype(np.float32),
+        (glands.y[gi] + reach * np.sin(angle[si])).astype(np.float32),
+        ids, si, seed + 34,
+    )
+    lie = angle[si] + (np.pi / 2 if mucous else 0) * (uniform(ids, si, seed, 31) < goblets)
+    layer.nuclei("crypt" if mucous else "duct", view, points, lie.astype(np.float32))
+    return layer
+
+
+def _keep_outside(layer: Layer, view: View, mask: NDArray[np.bool_]) -> list:  # type: ignore[type-arg]
+    """The layer's stamps whose centre lies where ``mask`` is true (or outside the view)."""
+    kept = []
+    for batch in layer.stamps:
+        cols = np.clip(((batch.x - view.x0) / view.mpp).astype(int), 0, view.width - 1)
+        rows = np.clip(((batch.y - view.y0) / view.mpp).astype(int), 0, view.height - 1)
+        kept.append(batch.where(mask[rows, cols]))
+    return kept
+
+
+@dataclass(frozen=True)
+class _Grade:
+    """What makes a grade: gland ``scale`` µm, thresholds on the field (stroma below, lumen above), the nuclei."""
+
+    scale: float
+    stroma: float
+    lumen: float
+    kind: str
+    spacing: float
+    palisade: float
+    mitoses: float
+    necrosis: float
+
+
+_GRADES = {
+    1: _Grade(62, -0.55, 1.02, "tumour1", 6.2, 1.0, 0.04, 0.2),
+    2: _Grade(40, -0.75, 1.10, "tumour2", 8.0, 0.6, 0.12, 0.4),
+    3: _Grade(56, -1.15, 2.35, "tumour3", 10.5, 0.0, 0.22, 0.5),
+}
+
+
+def adenocarcinoma(view: View, traits: Traits, seed: int, grade: int) -> Layer:
+    """Malignant glands: 1 well formed with palisaded long nuclei, 2 irregular and cribriform, 3 solid sheets."""
+    look = _GRADES[grade]
+    layer = desmoplastic_stroma(view, traits, seed + 70)
+    step = 2
+    coarse = view.coarse(step)
+    wide = View(coarse.x0 - 24, coarse.y0 - 24, int(coarse.width + 48 / coarse.mpp), int(coarse.height + 48 / coarse.mpp), coarse.mpp)
+    scale = look.scale * (0.8 + 0.4 * traits.size)
+    field = fractal(wide, scale, seed, 3 if grade > 1 else 2, 0.45)
+    gy, gx = np.gradient(field, wide.mpp)
+    slope = np.sqrt(gx * gx + gy * gy) + np.float32(0.35 / scale)
+    border = (field - np.float32(look.stroma)) / slope
+    hole = (np.float32(look.lumen) - field) / slope
+    crop = int(round(24 / wide.mpp))
+    cut = (slice(crop, crop + coarse.height), slice(crop, crop + coarse.width))
+    border_px = magnify(np.ascontiguousarray(border[cut]), step, view)
+    hole_px = magnify(np.ascontiguousarray(hole[cut]), step, view)
+    rough = sample_flat("cloud", view, seed % 89)
+    grain = sample_flat("grain", view, seed % 83)
+    inside = ramp(border_px + 0.5 * rough, -0.4, 0.6)
+    lumen = ramp(hole_px + 1.1 * rough, 0.7, -0.7)
+    cleft = ramp(np.abs(border_px + 1.2), 1.5, 0.4) * ramp(rough, 0.4, 1.6)
+    e = 0.56 + 0.05 * rough + 0.03 * grain + 0.16 * ramp(hole_px, 4.0, 0.5)
+    h = 0.34 + 0.05 * rough + 0.04 * grain + (0.05 if grade == 3 else 0.0)
+    debris = ramp(sample_flat("cloud", view, seed % 61, 2.0), 0.3, 1.4) * ramp(hole_px, -4, -9)
+    e = e * (1 - lumen) + lumen * (0.02 + 0.45 * look.necrosis * debris)
+    h = h * (1 - lumen) + lumen * (0.02 + 0.15 * look.necrosis * debris)
+    layer.e = layer.e * (1 - 0.8 * cleft) * (1 - inside) + np.clip(e, 0, None) * inside
+    layer.h = layer.h * (1 - 0.8 * cleft) * (1 - inside) + np.clip(h, 0, None) * inside
+    layer.stamps = _keep_outside(layer, view, border_px < -2.0)
+
+    def at(points: Points, plane: Floats) -> Floats:
+        rows = np.clip(((points.y - wide.y0) / wide.mpp).astype(int), 0, wide.height - 1)
+        cols = np.clip(((points.x - wide.x0) / wide.mpp).astype(int), 0, wide.width - 1)
+        out: Floats = plane[rows, cols]
+        return out
+
+    points = scatter(view, look.spacing * (1.12 - 0.2 * traits.cells), seed + 5, 10, 0.36)
+    base, top = at(points, border), at(points, hole)
+    keep = (base > 2.5) & (top > 3.5)
+    if look.palisade:
+        # Nuclei crowd at the base and thin out towards the lumen.
+        keep &= points.chance(7) < 1 - look.palisade * np.clip((base - 12) / 10, 0, 0.95)
+    points = points.where(keep)
+    radial = np.arctan2(at(points, gy), at(points, gx))
+    lean = (points.chance(5) - 0.5) * np.float32(0.7 if grade == 1 else 1.6 if grade == 2 else 6.3)
+    layer.nuclei(look.kind, view, points, radial + lean)
+    dividing = points.where(points.chance(8) < 0.12 * look.mitoses * (0.5 + traits.atypia))
+    layer.discs(5.5, view, dividing, "e", 0.3, hides=0.85)
+    layer.nuclei("mitosis", view, dividing)
+    loose = scatter(view, 17, seed + 6, 6)
+    loose = loose.where((at(loose, hole) < -3) & (loose.chance(7) < look.necrosis))
+    layer.nuclei("pyknotic", view, loose)
+    inflammation(layer, view, seed + 9, 0.03)
+    return layer
+
+
+def squamous(view: View, traits: Traits, seed: int, keratin: bool, malignant: bool = False) -> Layer:
+    """Stratified squamous epithelium around papillae of stroma: basal row, prickle cells, flat cells, keratin.
+
+    With ``malignant`` the nests are irregular, the nuclei large and dark, and keratin lies in pearls.
+    """
+    layer = desmoplastic_stroma(view, traits, seed + 70) if malignant else loose_stroma(view, Traits(cells=traits.cells, oedema=0.3), seed + 70)
+    step = 2
+    coarse = view.coarse(step)
+    margin = 20.0
+    wide = View(coarse.x0 - margin, coarse.y0 - margin, int(coarse.width + 2 * margin / coarse.mpp), int(coarse.height + 2 * margin / coarse.mpp), coarse.mpp)
+    scale = (70 if malignant else 120) * (0.8 + 0.4 * traits.size)
+    field = fractal(wide, scale, seed, 3 if malignant else 2, 0.4)
+    gy, gx = np.gradient(field, wide.mpp)
+    slope = np.sqrt(gx * gx + gy * gy) + np.float32(0.5 / scale)
+    stroma_at = -0.7 if malignant else -0.95
+    base = (field - np.float32(stroma_at)) / slope
+    crop = int(round(margin / wide.mpp))
+    cut = (slice(crop, crop + coarse.height), slice(crop, crop + coarse.width))
+    level = magnify(np.ascontiguousarray(field[cut]), step, view)
+    depth = magnify(np.ascontiguousarray(base[cut]), step, view)
+    spacing = 15.0 if malignant else 13.5
+    tiling = cells(coarse, spacing, seed + 3, 0.3)
+    border = magnify(tiling.border, step, view)
+    rough, grain = sample_flat("cloud", view, seed % 89), sample_flat("grain", view, seed % 83)
+    inside = ramp(depth + 0.5 * rough, -0.4, 0.6)
+    horny_at = (0.95 if malignant else 0.85) - 0.35 * traits.secretion if keratin else 9.0
+    mature = ramp(level, stroma_at + 0.2, 0.9)
+    gapline = np.exp(-((border / 0.75) ** 2)) * (0.6 + 0.25 * grain)
+    e = 0.46 + 0.16 * mature * keratin + 0.05 * rough - 0.20 * gapline
+    h = 0.30 - 0.17 * mature + 0.03 * grain + 0.03 * rough - 0.10 * gapline
+    if keratin:
+        horn = ramp(level + 0.04 * rough, horny_at, horny_at + 0.08)
+        sheet = np.sin(level * np.float32(55) + 1.1 * rough)
+        crack = ramp(sheet + 0.5 * rough, 1.1, 1.6)
+        e = e * (1 - horn) + horn * (0.80 + 0.14 * sheet) * (1 - 0.8 * crack)
+        h = h * (1 - horn) + horn * 0.04
+    layer.e = layer.e * (1 - inside) + np.clip(e, 0, None) * inside
+    layer.h = layer.h * (1 - inside) + np.clip(h, 0, None) * inside
+    layer.stamps = _keep_outside(layer, view, depth < -1.5)
+
+    def at(points: Points, plane: Floats) -> Floats:
+        rows = np.clip(((points.y - wide.y0) / wide.mpp).astype(int), 0, wide.height - 1)
+        cols = np.clip(((points.x - wide.x0) / wide.mpp).astype(int), 0, wide.width - 1)
+        out: Floats = plane[rows, cols]
+        return out
+
+    centres = cell_seeds(view, spacing, seed + 3, 10, 0.3)
+    d, lv = at(centres, base), at(centres, field)
+    along = np.arctan2(at(centres, gx), -at(centres, gy))
+    prickle = (d > 9) & (lv < horny_at - 0.25)
+    layer.nuclei("squamous3" if malignant else "prickle", view, centres.where(prickle))
+    flat = (d > 9) & (lv >= horny_at - 0.25) & (lv < horny_at) & (centres.chance(7) < 0.7)
+    layer.nuclei("flat", view, centres.where(flat), along[flat])
+    ghosts = (lv >= horny_at) & (centres.chance(7) < (0.3 if malignant else 0.08))
+    layer.nuclei("ghost", view, centres.where(ghosts), along[ghosts])
+    row = scatter(view, 6.6, seed + 5, 8, 0.35)
+    dr = at(row, base)
+    row = row.where((dr > 2) & (dr < 9.5))
+    radial = np.arctan2(at(row, gy), at(row, gx))
+    layer.nuclei("squamous3" if malignant else "basal", view, row.where(row.chance(7) < (0.6 if malignant else 1.0)),
+                 radial[row.chance(7) < (0.6 if malignant else 1.0)])
+    if malignant:
+        dividing = centres.where(prickle & (centres.chance(9) < 0.03 + 0.04 * traits.atypia))
+        layer.nuclei("mitosis", view, dividing)
+    inflammation(layer, view, seed + 9, 0.02 + 0.03 * traits.cells)
+    capillaries(layer, view, seed + 10, 120, 0.0, traits.blood)
+    return layer

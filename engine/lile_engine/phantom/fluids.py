@@ -1,0 +1,186 @@
+"""Painters of what is not quite tissue: lymphoid aggregates, mucin, necrosis, blood and vessels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lile_engine.phantom.connective import capillaries, dense_stroma, ramp
+from lile_engine.phantom.flow import flow
+from lile_engine.phantom.layer import Layer, Traits
+from lile_engine.phantom.noise import (
+    Points,
+    View,
+    cell_seeds,
+    cells,
+    fractal,
+    magnify,
+    sample_flat,
+    scatter,
+    smooth_at,
+    uniform,
+)
+
+
+def lymphoid(view: View, traits: Traits, seed: int) -> Layer:
+    """Sheets of small dark round lymphocytes with hardly any cytoplasm; paler, larger cells in germinal centres."""
+    layer = Layer.blank(view)
+    rough, grain = sample_flat("cloud", view, seed % 89), sample_flat("grain", view, seed % 83)
+    gap = magnify(fractal(view.coarse(2), 14, seed + 1, 3), 2, view)
+    clear = ramp(gap + 0.25 * rough, 0.15 + 1.3 * (1 - traits.oedema), 0.9 + 1.3 * (1 - traits.oedema))
+    layer.e = np.clip(0.30 + 0.06 * rough + 0.04 * grain, 0, None) * (1 - 0.9 * clear)
+    layer.h = np.clip(0.24 + 0.05 * rough + 0.04 * grain, 0, None) * (1 - 0.9 * clear)
+    points = scatter(view, 6.9 + 1.1 * (1 - traits.cells), seed + 2, 8, 0.36)
+    centre = smooth_at(points.x, points.y, 130, seed + 3) > 1.1 - 0.4 * traits.size
+    thin = np.float32(0.97 - 0.45 * traits.oedema)
+    big = points.where(centre & (points.chance(7) < 0.55))
+    small = points.where(~centre & (points.chance(7) < thin))
+    layer.discs(3.9, view, small, "h", 0.30, hides=0.2)
+    layer.discs(3.9, view, small, "e", 0.32, hides=0.0)
+    layer.nuclei("lymphocyte", view, small)
+    layer.nuclei("centroblast", view, big)
+    eaters = scatter(view, 60, seed + 4, 10)
+    eaters = eaters.where(smooth_at(eaters.x, eaters.y, 130, seed + 3) > 1.0)
+    layer.discs(8.5, view, eaters, "e", 0.14, hides=0.85)
+    layer.nuclei("dust", view, eaters)
+    strays = scatter(view, 30, seed + 5, 8)
+    layer.nuclei("endothelium", view, strays.where(strays.chance(7) < 0.3))
+    capillaries(layer, view, seed + 8, 80, 0.3, traits.blood)
+    return layer
+
+
+def mucin(view: View, traits: Traits, seed: int) -> Layer:
+    """A pool of pale blue-grey mucin with drawn-out strands, vacuoles and a few floating cells."""
+    layer = Layer.blank(view)
+    lines = flow(view, traits.angle * np.pi, seed, sway=16 + 14 * traits.wave, scale=60, crimp=4)
+    web = lines.streaks("web", 1.0, 1.4 + 1.5 * traits.wave)
+    strand = lines.streaks("strand", 1.2, 1.0, 5)
+    wide = lines.streaks("strand", 3.0, 1.2, 19)
+    ground = magnify(fractal(view.coarse(4), 55, seed + 3, 3), 4, view)
+    thick = 0.75 + 0.5 * traits.secretion
+    layer.h = np.clip((0.15 + 0.05 * ground + 0.045 * web + 0.035 * strand + 0.03 * wide) * thick, 0.01, None)
+    layer.e = np.clip(0.07 + 0.02 * ground + 0.03 * web + 0.02 * strand, 0.0, None)
+    # Pink fibrin or collagen drawn out between the strands, more in some slides than in others.
+    cord = ramp(wide + 0.4 * strand + 0.3 * ground, 1.9 - 0.7 * traits.cells, 2.6 - 0.7 * traits.cells)
+    layer.e += cord * (0.45 + 0.1 * strand)
+    layer.h += 0.06 * cord
+    bubbles = scatter(view, 26, seed + 4, 14)
+    bubbles = bubbles.where(bubbles.chance(7) < 0.45 * traits.oedema)
+    layer.discs(5.5, view, bubbles, "h", 0.0, hides=0.85, rough=0.1, spread=0.35)
+    points = scatter(view, 34, seed + 5, 8)
+    points = points.where(points.chance(7) < 0.10 + 0.3 * traits.cells)
+    layer.discs(5.2, view, points.where(points.chance(8) < 0.5), "e", 0.35, hides=0.2, rough=0.2)
+    layer.nuclei("pyknotic", view, points.where(points.chance(9) < 0.5))
+    layer.nuclei("lymphocyte", view, points.where(points.chance(9) >= 0.5))
+    return layer
+
+
+def necrosis(view: View, traits: Traits, seed: int) -> Layer:
+    """Dead tissue: granular pink debris, ghosts of cells without nuclei, nuclear dust, cracks."""
+    layer = Layer.blank(view)
+    rough, grain = sample_flat("cloud", view, seed % 89), sample_flat("grain", view, seed % 83)
+    coarse = view.coarse(2)
+    ground = magnify(fractal(coarse, 34, seed + 1, 3), 2, view)
+    spacing = 13 + 5 * traits.size
+    tiling = cells(coarse, spacing, seed + 2, 0.42)
+    border = magnify(tiling.border, 2, view)
+    luck = magnify(uniform(tiling.i, tiling.j, seed, 5), 2, view)
+    apart = 0.4 + 0.6 * traits.oedema
+    body = ramp(border + 1.1 * rough + 0.6 * ground, -0.4 + 1.2 * apart, 1.2 + 1.2 * apart)
+    crack = ramp(ground + 0.3 * rough, 1.45 - 0.5 * traits.oedema, 1.8 - 0.5 * traits.oedema)
+    layer.e = np.clip((0.30 + 0.22 * luck) * body + 0.10 + 0.07 * rough + 0.07 * grain, 0.02, None) * (1 - 0.93 * crack)
+    layer.h = np.clip(0.07 + 0.03 * rough + 0.03 * grain + 0.04 * ground, 0, None) * (1 - 0.9 * crack)
+    seeds = cell_seeds(view, spacing, seed + 2, 10, 0.42)
+    layer.nuclei("ghost", view, seeds.where(seeds.chance(7) < 0.5))
+    points = scatter(view, 13, seed + 5, 6, 0.48)
+    dusty = smooth_at(points.x, points.y, 50, seed + 6)
+    points = points.where(points.chance(7) < np.clip(0.10 + 0.35 * traits.cells + 0.25 * dusty, 0.01, 0.9))
+    layer.nuclei("dust", view, points.where(points.chance(8) < 0.55))
+    layer.nuclei("pyknotic", view, points.where(points.chance(8) > 0.72))
+    layer.nuclei("neutrophil", view, points.where((points.chance(8) >= 0.55) & (points.chance(8) <= 0.72)))
+    return layer
+
+
+def blood(view: View, traits: Traits, seed: int) -> Layer:
+    """Red cells, packed or strewn in plasma and fibrin, with the odd white cell."""
+    layer = Layer.blank(view)
+    coarse = view.coarse(2)
+    ground = magnify(fractal(coarse, 45, seed + 1, 3), 2, view)
+    clear = ramp(ground, 1.2 - 1.0 * traits.oedema, 1.7 - 1.0 * traits.oedema)
+    threads = flow(view, traits.angle * np.pi, seed, sway=20, scale=50).streaks("strand")
+    plasma = ramp(ground, 0.4, -0.8)
+    layer.e = np.clip(0.10 + 0.16 * plasma + 0.05 * threads * plasma, 0, None) * (1 - clear)
+    layer.h = layer.e * 0.08
+    points = scatter(view, 6.1 + 1.2 * traits.oedema, seed + 2, 6, 0.5)
+    here = smooth_at(points.x, points.y, 45, seed + 1)
+    few = points.chance(7) < np.clip(0.92 - 0.75 * ramp(here, 0.9 - 0.9 * traits.oedema, 1.6 - 0.9 * traits.oedema), 0.04, 1)
+    points = points.where(few)
+    for part, strength in ((points.chance(8) < 0.5, 0.85), (points.chance(8) >= 0.5, 1.0)):
+        layer.discs(3.4, view, points.where(part), "r", strength, hides=0.35, pallor=0.30, rough=0.09)
+    white = scatter(view, 38, seed + 4, 8)
+    white = white.where(white.chance(7) < 0.25)
+    layer.discs(5.2, view, white, "e", 0.3, hides=0.9)
+    layer.nuclei("neutrophil", view, white.where(white.chance(8) < 0.6))
+    layer.nuclei("lymphocyte", view, white.where(white.chance(8) >= 0.6))
+    return layer
+
+
+def vessel(view: View, traits: Traits, seed: int) -> Layer:
+    """Arteries and veins cut across: lumen with blood, endothelium, concentric muscle, loose adventitia."""
+    quiet = Traits(cells=0.3 * traits.cells, oedema=0.7, wave=traits.wave, blood=0.2, angle=traits.angle)
+    layer = dense_stroma(view, quiet, seed + 40)
+    spacing = 150 + 60 * traits.size
+    tiling = cells(view.coarse(4), spacing, seed, 0.15)
+    seeds = cell_seeds(view, spacing, seed, spacing, 0.15)
+    width = int(seeds.i.max() - seeds.i.min()) + 1
+    number = (tiling.j - int(seeds.j.min())) * width + (tiling.i - int(seeds.i.min()))
+    number = np.repeat(np.repeat(number, 4, 0), 4, 1)[: view.height, : view.width]
+    dx, dy = view.xs[None, :] - seeds.x[number], view.ys[:, None] - seeds.y[number]
+    theta, distance = np.arctan2(dy, dx), np.hypot(dx, dy)
+    inner = spacing * (0.16 + 0.12 * seeds.chance(1))
+    wall = 10 + 26 * seeds.chance(2)
+
+    def ring(radius: np.ndarray, at_theta: np.ndarray, of: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        bumps = 1 + 0.14 * np.cos(2 * at_theta + 6.28 * seeds.chance(3)[of]) + 0.05 * np.cos(3 * at_theta + 6.28 * seeds.chance(4)[of])
+        return radius[of] * bumps
+
+    lumen_at = ring(inner, theta, number)
+    rough = sample_flat("cloud", view, seed % 89)
+    depth = distance - lumen_at + 0.5 * rough
+    thick = wall[number]
+    from lile_engine.phantom.noise import sample  # noqa: PLC0415
+
+    u, v = theta * lumen_at, depth + 0.8 * np.sin(theta * 24)
+    fibre = sample("fibre", u.astype(np.float32), v.astype(np.float32))
+    strand = sample("strand", (u / 2).astype(np.float32), (v / 2).astype(np.float32))
+    in_wall = ramp(depth, -0.3, 0.5) * ramp(depth - thick + 1.5 * rough, 1.5, -1.5)
+    open_ = ramp(depth, 0.4, -0.4)
+    e = 0.66 + 0.10 * fibre + 0.06 * strand
+    h = 0.15 + 0.03 * fibre
+    elastica = np.exp(-(((depth - 1.8) / 0.8) ** 2)) * (seeds.chance(2)[number] > 0.4)
+    layer.e = layer.e * (1 - in_wall) + in_wall * np.clip(e + 0.3 * elastica, 0, None)
+    layer.h = layer.h * (1 - in_wall) + in_wall * np.clip(h, 0, None)
+    layer.e = (layer.e * (1 - open_) + 0.03 * open_).astype(np.float32)
+    layer.h = (layer.h * (1 - open_) + 0.01 * open_).astype(np.float32)
+    from lile_engine.phantom.epithelium import _keep_outside  # noqa: PLC0415
+
+    layer.stamps = _keep_outside(layer, view, depth > thick)
+
+    def polar(points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+        near = np.argmin((points.x[:, None] - seeds.x[None]) ** 2 + (points.y[:, None] - seeds.y[None]) ** 2, axis=1)
+        px, py = points.x - seeds.x[near], points.y - seeds.y[near]
+        turn = np.arctan2(py, px)
+        return np.hypot(px, py) - ring(inner, turn, near), turn, near
+
+    points = scatter(view, 12, seed + 5, 9)
+    d, turn, near = polar(points)
+    keep = (d > 4) & (d < wall[near] - 2) & (points.chance(7) < 0.6)
+    layer.nuclei("muscle", view, points.where(keep), (turn[keep] + np.pi / 2).astype(np.float32))
+    points = scatter(view, 4.5, seed + 6, 9)
+    d, turn, near = polar(points)
+    keep = (np.abs(d - 0.4) < 1.2) & (points.chance(7) < 0.3)
+    layer.nuclei("endothelium", view, points.where(keep), (turn[keep] + np.pi / 2).astype(np.float32))
+    cells_ = scatter(view, 6.6, seed + 7, 6, 0.5)
+    d, turn, near = polar(cells_)
+    keep = (d < -3.4) & (cells_.chance(7) < np.clip(0.15 + 1.1 * traits.blood * (0.4 + seeds.chance(5)[near]), 0, 0.95))
+    layer.discs(3.4, view, cells_.where(keep), "r", 0.95, hides=0.35, pallor=0.3)
+    return layer

@@ -1,0 +1,284 @@
+"""World-anchored randomness: the same place of the same world looks the same from every view.
+
+Everything is a function of a place in µm and a seed, so a slide can be drawn block by block without seams and
+without remembering anything. Lattice values come from an integer hash; smooth fields are cubic B-splines over such
+lattices, which makes them two small matrix products.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+TEXTURE_SIZE = 1024
+# Mean over a cell of the sum of squared cubic B-spline weights; makes smooth noise of unit variance.
+_SPLINE_POWER = 0.4794
+
+
+@dataclass(frozen=True)
+class View:
+    """A rectangle of the world: top left corner ``x0, y0`` and pixel pitch ``mpp`` in µm, size in pixels."""
+
+    x0: float
+    y0: float
+    width: int
+    height: int
+    mpp: float
+
+    @property
+    def xs(self) -> Floats:
+        """float32[width]: µm of the pixel centres, relative to ``x0``'s world."""
+        return (self.x0 + (np.arange(self.width) + 0.5) * self.mpp).astype(np.float32)
+
+    @property
+    def ys(self) -> Floats:
+        """float32[height]: µm of the pixel centres."""
+        return (self.y0 + (np.arange(self.height) + 0.5) * self.mpp).astype(np.float32)
+
+    def coarse(self, step: int) -> View:
+        """The same rectangle (rounded up) with pixels ``step`` times as large."""
+        return View(self.x0, self.y0, -(-self.width // step), -(-self.height // step), self.mpp * step)
+
+
+def uniform(i: NDArray[np.integer], j: NDArray[np.integer], seed: int, channel: int = 0) -> Floats:
+    """float32 in [0, 1) for every lattice place (i, j); independent for different seeds and channels."""
+    h = i.astype(np.uint32) * np.uint32(0x9E3779B1)
+    h ^= j.astype(np.uint32) * np.uint32(0x85EBCA77)
+    h ^= np.uint32((seed * 0xC2B2AE3D + channel * 0x27D4EB2F + 0x165667B1) & 0xFFFFFFFF)
+    h ^= h >> np.uint32(15)
+    h *= np.uint32(0x2C1B3C6D)
+    h ^= h >> np.uint32(12)
+    h *= np.uint32(0x297A2D39)
+    h ^= h >> np.uint32(15)
+    return (h >> np.uint32(8)).astype(np.float32) * np.float32(1.0 / (1 << 24))
+
+
+def _spline(start: float, pitch: float, count: int) -> tuple[Floats, int, int]:
+    """Cubic B-spline weights [count, n] of the lattice places first .. first + n - 1 at start + k * pitch."""
+    t = start + np.arange(count) * pitch
+    base = np.floor(t).astype(np.int64)
+    f = t - base
+    first = int(base[0]) - 1
+    n = int(base[-1]) + 3 - first
+    weights = np.zeros((count, n), np.float32)
+    rows, cols = np.arange(count), base - 1 - first
+    weights[rows, cols] = (1 - f) ** 3 / 6
+    weights[rows, cols + 1] = (3 * f**3 - 6 * f**2 + 4) / 6
+    weights[rows, cols + 2] = (-3 * f**3 + 3 * f**2 + 3 * f + 1) / 6
+    weights[rows, cols + 3] = f**3 / 6
+    return weights, first, n
+
+
+def smooth(view: View, scale: float, seed: int) -> Floats:
+    """Smooth noise float32[h, w] of about unit variance whose bumps are ``scale`` µm wide."""
+    wx, i0, ni = _spline((view.x0 + 0.5 * view.mpp) / scale, view.mpp / scale, view.width)
+    wy, j0, nj = _spline((view.y0 + 0.5 * view.mpp) / scale, view.mpp / scale, view.height)
+    i, j = np.meshgrid(np.arange(i0, i0 + ni), np.arange(j0, j0 + nj))
+    lattice = (uniform(i, j, seed) - 0.5) * np.float32(np.sqrt(12) / _SPLINE_POWER)
+    out: Floats = (wy @ lattice) @ wx.T
+    return out
+
+
+def fractal(view: View, scale: float, seed: int, octaves: int = 3, gain: float = 0.5) -> Floats:
+    """Sum of `smooth` at ``scale``, scale/2, ...; unit variance again."""
+    total = smooth(view, scale, seed)
+    power, weight = 1.0, 1.0
+    for octave in range(1, octaves):
+        weight *= gain
+        power += weight**2
+        total += np.float32(weight) * smooth(view, scale / 2**octave, seed + 7919 * octave)
+    total /= np.float32(np.sqrt(power))
+    return total
+
+
+def smooth_at(x: NDArray[np.floating], y: NDArray[np.floating], scale: float, seed: int) -> Floats:
+    """`smooth` at scattered places (µm), float32 of the shape of ``x``; equal to the field there."""
+    total = np.zeros(x.shape, np.float64)
+    tx, ty = np.asarray(x, np.float64) / scale, np.asarray(y, np.float64) / scale
+    bx, by = np.floor(tx).astype(np.int64), np.floor(ty).astype(np.int64)
+    wx, wy = _weights(tx - bx), _weights(ty - by)
+    for b in range(4):
+        for a in range(4):
+            total += wx[a] * wy[b] * (uniform(bx + a - 1, by + b - 1, seed) - 0.5)
+    return (total * (np.sqrt(12) / _SPLINE_POWER)).astype(np.float32)
+
+
+def _weights(f: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    return [(1 - f) ** 3 / 6, (3 * f**3 - 6 * f**2 + 4) / 6, (-3 * f**3 + 3 * f**2 + 3 * f + 1) / 6, f**3 / 6]
+
+
+@dataclass(frozen=True)
+class Points:
+    """Scattered places: ``x, y`` float32[n] in µm and their lattice numbers, from which their chance comes."""
+
+    x: Floats
+    y: Floats
+    i: Ints
+    j: Ints
+    seed: int
+
+    def chance(self, channel: int) -> Floats:
+        """float32[n] in [0, 1): the point's own luck, the same from every view."""
+        return uniform(self.i, self.j, self.seed, 100 + channel)
+
+    def where(self, keep: NDArray[np.bool_]) -> Points:
+        return Points(self.x[keep], self.y[keep], self.i[keep], self.j[keep], self.seed)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def scatter(view: View, spacing: float, seed: int, margin: float, jitter: float = 0.45) -> Points:
+    """Points about ``spacing`` µm apart (shifted rows, jittered) in the view and ``margin`` µm around it."""
+    row = spacing * 0.87
+    pad = margin + spacing
+    i0, i1 = int((view.x0 - pad) // spacing), int((view.x0 + view.width * view.mpp + pad) // spacing) + 1
+    j0, j1 = int((view.y0 - pad) // row), int((view.y0 + view.height * view.mpp + pad) // row) + 1
+    grid_i, grid_j = np.meshgrid(np.arange(i0, i1 + 1), np.arange(j0, j1 + 1))
+    i, j = grid_i.ravel(), grid_j.ravel()
+    x = (i + 0.5 * (j & 1) + (uniform(i, j, seed, 1) - 0.5) * 2 * jitter) * spacing
+    y = (j + (uniform(i, j, seed, 2) - 0.5) * 2 * jitter) * row
+    inside = (x > view.x0 - margin) & (x < view.x0 + view.width * view.mpp + margin)
+    inside &= (y > view.y0 - margin) & (y < view.y0 + view.height * view.mpp + margin)
+    return Points(x[inside].astype(np.float32), y[inside].astype(np.float32), i[inside], j[inside], seed)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A tiling into cells: distance to the cell's border and to its seed (µm), and the cell's lattice numbers."""
+
+    border: Floats
+    centre: Floats
+    i: Ints
+    j: Ints
+    dx: Floats
+    dy: Floats
+
+
+def cells(view: View, spacing: float, seed: int, jitter: float = 0.4) -> Cells:
+    """Voronoi cells about ``spacing`` µm wide around jittered lattice points; arrays [h, w]."""
+    u, v = view.xs[None, :] / np.float32(spacing), view.ys[:, None] / np.float32(spacing)
+    bi, bj = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
+    i0, j0 = int(bi.min()) - 1, int(bj.min()) - 1
+    gi, gj = np.meshgrid(np.arange(i0, int(bi.max()) + 2), np.arange(j0, int(bj.max()) + 2))
+    px = (gi + 0.5 + (uniform(gi, gj, seed, 1) - 0.5) * 2 * jitter).astype(np.float32)
+    py = (gj + 0.5 + (uniform(gi, gj, seed, 2) - 0.5) * 2 * jitter).astype(np.float32)
+    shape = (view.height, view.width)
+    best, second = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
+    bx, by = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    sx, sy = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    which = np.zeros(shape, np.int64)
+    cols, rows = (bi - i0)[0], (bj - j0)[:, 0]
+    for b in (-1, 0, 1):
+        for a in (-1, 0, 1):
+            pick = np.ix_(rows + b, cols + a)
+            dx, dy = u - px[pick], v - py[pick]
+            d = dx * dx + dy * dy
+            first = d < best
+            other = ~first & (d < second)
+            second = np.where(first, best, np.where(other, d, second))
+            sx = np.where(first, bx, np.where(other, dx, sx))
+            sy = np.where(first, by, np.where(other, dy, sy))
+            best = np.where(first, d, best)
+            bx, by = np.where(first, dx, bx), np.where(first, dy, by)
+            which = np.where(first, (rows + b)[:, None] * gi.shape[1] + (cols + a)[None, :], which)
+    gap = np.sqrt((bx - sx) ** 2 + (by - sy) ** 2) + np.float32(1e-6)
+    scale = np.float32(spacing)
+    return Cells(
+        (second - best) / (2 * gap) * scale,
+        np.sqrt(best) * scale,
+        gi.ravel()[which],
+        gj.ravel()[which],
+        bx * scale,
+        by * scale,
+    )
+
+
+def cell_seeds(view: View, spacing: float, seed: int, margin: float, jitter: float = 0.4) -> Points:
+    """The seeds of `cells` in the view and ``margin`` µm around it."""
+    i0, i1 = int((view.x0 - margin) // spacing) - 1, int((view.x0 + view.width * view.mpp + margin) // spacing) + 1
+    j0, j1 = int((view.y0 - margin) // spacing) - 1, int((view.y0 + view.height * view.mpp + margin) // spacing) + 1
+    grid_i, grid_j = np.meshgrid(np.arange(i0, i1 + 1), np.arange(j0, j1 + 1))
+    i, j = grid_i.ravel(), grid_j.ravel()
+    x = (i + 0.5 + (uniform(i, j, seed, 1) - 0.5) * 2 * jitter) * spacing
+    y = (j + 0.5 + (uniform(i, j, seed, 2) - 0.5) * 2 * jitter) * spacing
+    return Points(x.astype(np.float32), y.astype(np.float32), i, j, seed)
+
+
+def magnify(field: Floats, step: int, view: View) -> Floats:
+    """A field of ``view.coarse(step)`` brought to the view's own pixels, linearly; float32[h, w]."""
+    if step == 1:
+        return field
+    y = np.clip((np.arange(view.height) + 0.5) / step - 0.5, 0, field.shape[0] - 1)
+    x = np.clip((np.arange(view.width) + 0.5) / step - 0.5, 0, field.shape[1] - 1)
+    y0, x0 = np.minimum(y.astype(int), max(field.shape[0] - 2, 0)), np.minimum(x.astype(int), max(field.shape[1] - 2, 0))
+    fy, fx = (y - y0).astype(np.float32)[:, None], (x - x0).astype(np.float32)[None, :]
+    y1, x1 = np.minimum(y0 + 1, field.shape[0] - 1), np.minimum(x0 + 1, field.shape[1] - 1)
+    rows = field[y0] * (1 - fy) + field[y1] * fy
+    out: Floats = rows[:, x0] * (1 - fx) + rows[:, x1] * fx
+    return out
+
+
+# Periodic textures, made once per process. Lengths are in texture pixels of 0.25 µm.
+TEXTURE_PITCH = 0.25
+
+
+@lru_cache(maxsize=16)
+def texture(kind: str) -> Floats:
+    """Periodic float32[1024, 1024] of zero mean and unit variance; rows run across fibres, columns along them.
+
+    ``grain`` white noise of about a µm; ``fibre`` long streaks; ``strand`` short streaks; ``web`` thin dark lines
+    around bubbles; ``cloud`` mottling of a few µm.
+    """
+    n = TEXTURE_SIZE
+    rng = np.random.default_rng(list(kind.encode()))
+    fy, fx = np.fft.fftfreq(n)[:, None], np.fft.rfftfreq(n)[None, :]
+
+    def filtered(along: float, across: float) -> NDArray[np.float64]:
+        white = np.fft.rfft2(rng.standard_normal((n, n)))
+        kernel = np.exp(-2 * np.pi**2 * ((fx * along) ** 2 + (fy * across) ** 2))
+        field = np.fft.irfft2(white * kernel, s=(n, n))
+        out: NDArray[np.float64] = (field - field.mean()) / field.std()
+        return out
+
+    if kind == "grain":
+        field = filtered(1.2, 1.2)
+    elif kind == "cloud":
+        field = filtered(5, 5) + 0.7 * filtered(2.5, 2.5)
+    elif kind == "fibre":
+        field = filtered(60, 1.3) + 1.1 * filtered(90, 3) + 0.8 * filtered(40, 7)
+    elif kind == "strand":
+        field = filtered(22, 1.3) + filtered(30, 3) + 0.6 * filtered(14, 6)
+    elif kind == "web":
+        # Two-sided ridges: where a smooth field crosses zero runs a thin line.
+        field = sum(
+            np.exp(-((filtered(size, size) / width) ** 2)) * weight
+            for size, width, weight in ((14, 0.16, 1.0), (8, 0.2, 0.8), (24, 0.12, 1.0))
+        )
+    else:
+        raise ValueError(f"There is no texture {kind!r}.")
+    return ((field - field.mean()) / field.std()).astype(np.float32)
+
+
+def sample(kind: str, u: Floats, v: Floats) -> Floats:
+    """The texture at ``u`` (along) and ``v`` (across) in µm, nearest pixel; float32 of their shape."""
+    pitch = np.float32(1 / TEXTURE_PITCH)
+    iu = (u * pitch).astype(np.int32) & (TEXTURE_SIZE - 1)
+    iv = (v * pitch).astype(np.int32) & (TEXTURE_SIZE - 1)
+    out: Floats = texture(kind)[iv, iu]
+    return out
+
+
+def sample_flat(kind: str, view: View, shift: int, stretch: float = 1.0) -> Floats:
+    """The texture over the view without rotation, ``stretch`` times as coarse; cheap, as it is separable."""
+    pitch = 1 / (TEXTURE_PITCH * stretch)
+    iu = np.floor(view.xs.astype(np.float64) * pitch).astype(np.int64) + shift * 397
+    iv = np.floor(view.ys.astype(np.float64) * pitch).astype(np.int64) + shift * 613
+    out: Floats = texture(kind)[np.ix_(iv & (TEXTURE_SIZE - 1), iu & (TEXTURE_SIZE - 1))]
+    return out
