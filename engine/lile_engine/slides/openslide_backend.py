@@ -1,0 +1,166 @@
+"""Whole-slide formats, read by OpenSlide 4."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from pathlib import Path
+
+import numpy as np
+import openslide
+from openslide import lowlevel
+from PIL import Image
+
+from lile_engine.errors import SlideError
+from lile_engine.slides.identity import file_identity, series_identity
+from lile_engine.slides.types import Level, Pixels
+
+_SEVERAL_FILES = frozenset({"dicom", "mirax", "trestle", "hamamatsu-vms", "hamamatsu-vmu"})
+# A file may claim any tile size, and OpenSlide allocates a whole tile (4 bytes a pixel) before it finds out.
+_MOST_TILE_PIXELS = 48_000_000
+_MOST_SIDE = 2**31 - 1
+
+_cache_lock = threading.Lock()
+_cache: openslide.OpenSlideCache | None = None
+_cache_bytes = 128 * 2**20
+
+
+def configure_cache(budget_bytes: int) -> None:
+    """Sets the size of the cache of decoded tiles that all slides opened from now on share (128 MiB at first)."""
+    global _cache, _cache_bytes
+    with _cache_lock:
+        _cache, _cache_bytes = None, budget_bytes
+
+
+def _shared_cache() -> openslide.OpenSlideCache:
+    global _cache
+    with _cache_lock:
+        if _cache is None:
+            _cache = openslide.OpenSlideCache(_cache_bytes)
+        return _cache
+
+
+class OpenSlideBackend:
+    """One slide; the handle is made anew after an error, because OpenSlide refuses all reads after the first one."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises SlideError if OpenSlide cannot open the file, `openslide.OpenSlideUnsupportedFormatError` if it is
+        none of its formats."""
+        self._path = path
+        self._lock = threading.Lock()
+        self._handle: openslide.OpenSlide | None = self._open()
+        try:
+            self._describe(self._handle)
+        except (openslide.OpenSlideError, OSError) as error:
+            raise SlideError(f"{path.name} is damaged: its properties cannot be read; copy it again.") from error
+
+    def _open(self) -> openslide.OpenSlide:
+        try:
+            handle = openslide.OpenSlide(self._path)
+        except openslide.OpenSlideUnsupportedFormatError:
+            raise
+        except openslide.OpenSlideError as error:
+            raise SlideError(
+                f"{self._path.name} cannot be opened: it is damaged or of a kind that OpenSlide does not read "
+                f"({_one_line(error)})."
+            ) from error
+        handle.set_cache(_shared_cache())
+        return handle
+
+    def _describe(self, handle: openslide.OpenSlide) -> None:
+        name = self._path.name
+        self.properties = dict(handle.properties)
+        self.vendor = self.properties.get("openslide.vendor", "")
+        self.format = openslide.OpenSlide.detect_format(self._path) or self.vendor
+        self.associated = tuple(handle.associated_images)
+        self.levels = tuple(
+            Level(w, h, float(d)) for (w, h), d in zip(handle.level_dimensions, handle.level_downsamples, strict=True)
+        )
+        if not self.levels or any(
+            not (0 < level.width <= _MOST_SIDE and 0 < level.height <= _MOST_SIDE and level.downsample >= 1)
+            for level in self.levels
+        ):
+            raise SlideError(f"{name} is damaged: the sizes of its levels make no sense; copy it again.")
+        for number in range(len(self.levels)):
+            sides = [self.properties.get(f"openslide.level[{number}].tile-{side}", "0") for side in ("width", "height")]
+            if int(sides[0]) * int(sides[1]) > _MOST_TILE_PIXELS:
+                raise SlideError(
+                    f"{name} has tiles of {sides[0]} x {sides[1]} pixels, too large to read; convert it to a TIFF "
+                    "with tiles of 512."
+                )
+        self.icc_profile = _profile(handle)
+        quickhash = self.properties.get("openslide.quickhash-1")
+        if self.vendor in _SEVERAL_FILES or self.format in _SEVERAL_FILES:
+            self.identity = series_identity(quickhash or f"{file_identity(self._path)}")
+        else:
+            self.identity = file_identity(self._path)
+
+    def read_bgra(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
+        pixels = self._read(x, y, level, w, h)
+        alpha = pixels[..., 3]
+        if alpha.min() < 255:  # premultiplied: white shows through by what is missing
+            pixels[..., :3] += (255 - alpha)[..., np.newaxis]
+            alpha[...] = 255
+        return pixels
+
+    def read_rgb(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
+        pixels = self.read_bgra(x, y, level, w, h)
+        # Pillow shuffles bytes several times faster than a strided numpy copy.
+        return np.array(Image.frombuffer("RGB", (w, h), pixels, "raw", "BGRX", 0, 1))
+
+    def read_associated(self, name: str) -> Pixels:
+        handle = self._current()
+        try:
+            width, height = lowlevel.get_associated_image_dimensions(handle._osr, name)
+            if width * height > _MOST_TILE_PIXELS:
+                raise SlideError(f"The {name} image of {self._path.name} is too large ({width} x {height} pixels).")
+            image = handle.associated_images[name]
+        except (openslide.OpenSlideError, MemoryError) as error:
+            self._replace(handle)
+            raise SlideError(f"The {name} image of {self._path.name} is damaged.") from error
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        return np.array(Image.alpha_composite(white, image.convert("RGBA")).convert("RGB"))
+
+    def close(self) -> None:
+        # Only the reference goes: the C handle is freed with its last reader, never under one.
+        with self._lock:
+            self._handle = None
+
+    def _current(self) -> openslide.OpenSlide:
+        handle = self._handle
+        if handle is None:
+            raise SlideError(f"{self._path.name} has been closed; open it again.")
+        return handle
+
+    def _read(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
+        handle = self._current()
+        pixels = np.empty((h, w, 4), np.uint8)
+        try:
+            # The public read_region turns the pixels over to Pillow and back; this is the same call without that.
+            target = pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint32))
+            lowlevel._read_region(handle._osr, target, x, y, level, w, h)
+        except openslide.OpenSlideError as error:
+            self._replace(handle)
+            raise SlideError(
+                f"{self._path.name} is damaged at x {x}, y {y} (level {level}): {_one_line(error)}."
+            ) from error
+        return pixels
+
+    def _replace(self, broken: openslide.OpenSlide) -> None:
+        with self._lock:
+            if self._handle is broken:
+                try:
+                    self._handle = self._open()
+                except (SlideError, openslide.OpenSlideError):
+                    self._handle = broken  # the file went away: further reads say so
+
+
+def _profile(handle: openslide.OpenSlide) -> bytes | None:
+    try:
+        return lowlevel.read_icc_profile(handle._osr)
+    except openslide.OpenSlideError:
+        return None
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160].rstrip(".")

@@ -1,0 +1,157 @@
+"""`Slide`: one open slide of any format, read at its levels or at any scale."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+import openslide
+
+from lile_engine.errors import SlideError
+from lile_engine.slides.backend import Backend
+from lile_engine.slides.mpp import find_mpp, is_plausible, magnification_of, remembered_mpp
+from lile_engine.slides.openslide_backend import OpenSlideBackend
+from lile_engine.slides.plain_backend import PlainBackend
+from lile_engine.slides.resample import read_scaled
+from lile_engine.slides.types import Pixels, SlideInfo
+
+_MOST_READ_PIXELS = 100_000_000  # a single read; 400 MB
+
+
+def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Slide:
+    """Opens a slide or a plain image.
+
+    ``mpp`` is what the user says of its microns per level-0 pixel and wins over the file; where neither says
+    anything, what was said earlier (`mpp.remember_mpp`) counts. Raises SlideError, in one sentence, for whatever is
+    missing, empty, damaged, too large or not an image.
+    """
+    file = Path(path)
+    if mpp is not None and not is_plausible(mpp):
+        raise SlideError(f"{mpp} microns per pixel cannot be true of {file.name}; slides have 0.1 to 10.")
+    try:
+        if file.is_dir():
+            raise SlideError(f"{file.name} is a folder, not a slide; name a file in it.")
+        if file.stat().st_size == 0:
+            raise SlideError(f"{file.name} is empty; copy it again.")
+        with file.open("rb"):
+            pass
+        backend = _open_backend(file)
+    except FileNotFoundError as error:
+        raise SlideError(f"There is no file {file}; check the path.") from error
+    except PermissionError as error:
+        raise SlideError(f"{file} may not be read by this user; ask for permission.") from error
+    except OSError as error:
+        raise SlideError(f"{file} cannot be read ({error.strerror or error}); is the drive connected?") from error
+    return Slide(file, backend, mpp)
+
+
+def _open_backend(file: Path) -> Backend:
+    try:
+        return OpenSlideBackend(file)
+    except openslide.OpenSlideUnsupportedFormatError:
+        return PlainBackend(file)
+    except SlideError:
+        # A TIFF that OpenSlide knows but cannot decode may still be one for Pillow.
+        try:
+            return PlainBackend(file)
+        except SlideError:
+            pass
+        raise
+
+
+class Slide:
+    """An open slide. Reads may come from several threads; use it in ``with`` or call `close`."""
+
+    def __init__(self, path: Path, backend: Backend, mpp: float | None = None) -> None:
+        self._backend = backend
+        known = mpp or find_mpp(backend.properties) or remembered_mpp(backend.identity)
+        full = backend.levels[0]
+        self.info = SlideInfo(
+            path=str(path),
+            identity=backend.identity,
+            name=path.name,
+            format=backend.format,
+            vendor=backend.vendor,
+            width=full.width,
+            height=full.height,
+            levels=backend.levels,
+            mpp=known,
+            magnification=magnification_of(known, backend.properties.get("openslide.objective-power")),
+            properties=dict(backend.properties),
+            associated=backend.associated,
+            bounds=_bounds(backend),
+        )
+
+    def read_region(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
+        """uint8 [h, w, 3], RGB: x, y of the corner in level-0 pixels, w, h in pixels of ``level``; white outside.
+
+        Raises SlideError if that part of the file is damaged.
+        """
+        self._check(level, w, h)
+        return self._backend.read_rgb(int(x), int(y), level, w, h)
+
+    def read_region_bgra(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
+        """The same as opaque uint8 [h, w, 4] in Qt's Format_RGB32 order."""
+        self._check(level, w, h)
+        return self._backend.read_bgra(int(x), int(y), level, w, h)
+
+    def read_square(self, x: float, y: float, size: float, px: int) -> Pixels:
+        """uint8 [px, px, 3] of the square with corner x, y and side ``size``, all in level-0 pixels."""
+        return self.read_area(x, y, size, size, px, px)
+
+    def read_area(self, x: float, y: float, w: float, h: float, out_w: int, out_h: int) -> Pixels:
+        """uint8 [out_h, out_w, 3] of a rectangle given in level-0 pixels, at any scale.
+
+        Read from the coarsest level that is fine enough; pixels are right to a fraction of a pixel (`resample`).
+        """
+        self._check(0, out_w, out_h)
+        return read_scaled(self._backend, x, y, w, h, out_w, out_h)
+
+    def thumbnail(self, max_px: int) -> Pixels:
+        """The whole slide, uint8 RGB, its longer side ``max_px`` pixels (never larger than the slide itself)."""
+        scale = min(1.0, max_px / max(self.info.width, self.info.height))
+        size = max(1, round(self.info.width * scale)), max(1, round(self.info.height * scale))
+        return self.read_area(0, 0, self.info.width, self.info.height, *size)
+
+    def associated_image(self, name: str) -> Pixels:
+        """uint8 RGB of a label, macro or thumbnail named in ``info.associated``. The label names the patient."""
+        if name not in self.info.associated:
+            raise SlideError(f"{self.info.name} has no {name} image.")
+        return self._backend.read_associated(name)
+
+    @property
+    def icc_profile(self) -> bytes | None:
+        """The embedded colour profile, if there is one; pixels come unconverted (`colour.to_srgb`)."""
+        return self._backend.icc_profile
+
+    def close(self) -> None:
+        """Lets the file go. Reads under way end well; later ones raise SlideError."""
+        self._backend.close()
+
+    def __enter__(self) -> Slide:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _check(self, level: int, w: int, h: int) -> None:
+        if not 0 <= level < len(self.info.levels):
+            raise SlideError(f"{self.info.name} has no level {level}; it has {len(self.info.levels)}.")
+        if w <= 0 or h <= 0 or w * h > _MOST_READ_PIXELS:
+            raise SlideError(f"A region of {w} x {h} pixels of {self.info.name} cannot be read at once.")
+
+
+def _bounds(backend: Backend) -> tuple[int, int, int, int]:
+    """The scanned part, as MIRAX and others give it, else the whole slide."""
+    full = backend.levels[0]
+    whole = (0, 0, full.width, full.height)
+    texts = [backend.properties.get(f"openslide.bounds-{part}") for part in ("x", "y", "width", "height")]
+    try:
+        x, y, w, h = (int(text) for text in texts if text is not None)
+    except ValueError:
+        return whole
+    inside = x >= 0 and y >= 0 and w > 0 and h > 0 and x + w <= full.width and y + h <= full.height
+    return (x, y, w, h) if inside else whole
