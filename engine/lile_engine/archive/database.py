@@ -1,0 +1,140 @@
+"""Opening the archive's SQLite file, for writing and for reading, and what is read from it in several places."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from lile_engine.archive.filesystem import network_type, open_private
+from lile_engine.archive.rows import CaptionRow, SlideRow
+from lile_engine.errors import ArchiveError
+from lile_engine.model.protocol import ModelIdentity
+
+DATABASE = "archive.db"
+VECTORS = "vectors"
+INDEX = "index"
+_SNAPSHOT_TRIES = 5
+
+SLIDE_COLUMNS = 'id, path, identity, name, width, height, mpp, "case", organ, stain, tags, tiles'
+CAPTION_COLUMNS = 'id, text, source, "case", tags, slide, x, y, size'
+
+
+def database_path(folder: Path) -> Path:
+    """The SQLite file; raises `ArchiveError` where there is no archive."""
+    path = folder / DATABASE
+    if not path.is_file():
+        raise ArchiveError(f"There is no archive in {folder}; make one with `lile archive init {folder}`.")
+    return path
+
+
+def connect_to_write(path: Path, group: int | None = None) -> sqlite3.Connection:
+    """A connection that waits for the disk at every commit, in WAL mode, and wipes what it deletes."""
+    os.close(open_private(path, os.O_RDWR | os.O_CREAT, group))  # SQLite gives -wal and -shm the same mode
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")
+    return connection
+
+
+class ReadConnection:
+    """A connection for reading. Where SQLite cannot share the file (read-only disk, network share) it reads a private
+    copy of the database, which is small beside the vectors; ``follows`` is False then: later commits stay unseen."""
+
+    def __init__(self, folder: Path) -> None:
+        path = database_path(folder)
+        self._copy: Path | None = None
+        self.follows = True
+        if network_type(folder) is None and os.access(folder, os.W_OK):
+            self.connection = _connect(path, "mode=ro")
+            return
+        self.follows = False
+        wal = path.with_name(path.name + "-wal")
+        if network_type(folder) is None and not (wal.exists() and wal.stat().st_size):
+            self.connection = _connect(path, "mode=ro&immutable=1")
+            return
+        self._copy = Path(tempfile.mkdtemp(prefix="lile-archive-"))  # mode 0700
+        try:
+            self.connection = _snapshot(path, self._copy)
+        except BaseException:
+            shutil.rmtree(self._copy, ignore_errors=True)
+            raise
+
+    def close(self) -> None:
+        self.connection.close()
+        if self._copy:
+            shutil.rmtree(self._copy, ignore_errors=True)
+
+
+def _connect(path: Path, options: str) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path.resolve()))}?{options}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
+
+
+def _snapshot(path: Path, folder: Path) -> sqlite3.Connection:
+    """Copies database and WAL; tries again if a writer was at work meanwhile."""
+    names = (path.name, path.name + "-wal")
+    for _ in range(_SNAPSHOT_TRIES):
+        before = _stamps(path.parent, names)
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(path.parent / name, folder / name)
+        if _stamps(path.parent, names) == before:
+            return sqlite3.connect(folder / path.name, isolation_level=None, check_same_thread=False)
+    raise ArchiveError(f"The archive {path.parent} is being written right now; try again when that has finished.")
+
+
+def _stamps(folder: Path, names: tuple[str, ...]) -> list[tuple[int, int] | None]:
+    stamps: list[tuple[int, int] | None] = []
+    for name in names:
+        try:
+            stat = (folder / name).stat()
+            stamps.append((stat.st_size, stat.st_mtime_ns))
+        except FileNotFoundError:
+            stamps.append(None)
+    return stamps
+
+
+def get_meta(connection: sqlite3.Connection, key: str, default: str = "") -> str:
+    """A value of the table ``meta``."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return str(row[0]) if row else default
+
+
+def set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Sets a value of the table ``meta``."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def model_json(identity: ModelIdentity) -> str:
+    """An identity as it is stored."""
+    return json.dumps(identity.__dict__)
+
+
+def active_space(connection: sqlite3.Connection) -> tuple[int, ModelIdentity, str | None]:
+    """(space id, model, folder of the model) of the vectors in use."""
+    space, model, path = connection.execute("SELECT id, model, model_path FROM spaces WHERE active = 1").fetchone()
+    return int(space), ModelIdentity(**json.loads(model)), path
+
+
+def slide_row(row: tuple[Any, ...], complete: bool = False) -> SlideRow:
+    """A row of `SLIDE_COLUMNS`."""
+    *plain, tags, tiles = row
+    values = dict(zip((field.name for field in fields(SlideRow)), plain, strict=False))
+    return SlideRow(**values, tags=tuple(json.loads(tags)), tiles=tiles, complete=complete)
+
+
+def caption_row(row: tuple[Any, ...]) -> CaptionRow:
+    """A row of `CAPTION_COLUMNS`."""
+    number, text, source, case, tags, *place = row
+    return CaptionRow(number, text, source, case, tuple(json.loads(tags)), *place)

@@ -1,0 +1,435 @@
+"""The local archive opened for writing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from lile_engine.archive import database as db
+from lile_engine.archive.appending import SegmentWriter, space_model
+from lile_engine.archive.filesystem import network_type
+from lile_engine.archive.index import HnswIndex
+from lile_engine.archive.local import LocalArchive, guarded
+from lile_engine.archive.lock import WriterLock
+from lile_engine.archive.rows import (
+    Bools,
+    CaptionRow,
+    Floats,
+    GridSpec,
+    Ids,
+    Kind,
+    RunSlide,
+    SlideRow,
+    Square,
+)
+from lile_engine.archive.runs import count, subtract
+from lile_engine.archive.schema import migrate
+from lile_engine.archive.segments import load_segments
+from lile_engine.archive.tokens import token_bytes
+from lile_engine.errors import ArchiveError
+from lile_engine.model.protocol import ModelIdentity
+
+SLIDE_FILES = "slides"  # a folder per slide, named by identity, for what belongs to it (regions); goes with the slide
+_SAVE_EVERY = 50_000  # so many new vectors at most must be added to the index again after a kill
+_EDITABLE = {"case", "organ", "stain", "tags", "path"}
+
+
+class WritableLocalArchive(LocalArchive):
+    """See `lile_engine.archive.interface.WritableArchive`; made by ``open_archive(folder, write=True)``."""
+
+    def __init__(self, folder: Path) -> None:
+        self._known: tuple[int, set[tuple[int, int, int]]] = (0, set())
+        self._unsaved = 0
+        super().__init__(folder)
+        self._stores = SegmentWriter(self._db, self._vectors_dir, self._group)
+        try:
+            self._sweep()
+            if db.get_meta(self._db, "erase"):
+                self._finish_erasing()
+        except BaseException:
+            self._release()
+            raise
+
+    def _connect(self) -> tuple[sqlite3.Connection, Callable[[], None]]:
+        path = db.database_path(self.folder)
+        refuse_network_share(self.folder)
+        group = _group_of(path)
+        lock = WriterLock(self.folder, group)
+        try:
+            connection = db.connect_to_write(path, group)
+            migrate(connection, str(self.folder))
+        except BaseException:
+            lock.release()
+            raise
+
+        def release() -> None:
+            try:
+                connection.close()
+            finally:
+                lock.release()
+
+        return connection, release
+
+    def close(self) -> None:
+        """Saves the search index and closes; a second call does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            try:
+                self.save_index()
+            finally:
+                self._stores.close()
+                super().close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+            return
+        with contextlib.suppress(ArchiveError):  # the first error is the one to tell
+            self.close()
+
+    # ---- slides ----------------------------------------------------------------------------------------------------
+
+    @guarded
+    def add_slide(self, row: SlideRow) -> int:
+        """Adds a slide, or updates the path, name and given metadata of the one with the same identity."""
+        with self._transaction():
+            self._db.execute(
+                'INSERT INTO slides (identity, path, name, width, height, mpp, "case", organ, stain, tags)'
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (identity) DO UPDATE SET"
+                " path = excluded.path, name = excluded.name, mpp = COALESCE(excluded.mpp, mpp),"
+                ' "case" = COALESCE(excluded."case", "case"), organ = COALESCE(excluded.organ, organ),'
+                " stain = COALESCE(excluded.stain, stain),"
+                " tags = CASE WHEN excluded.tags = '[]' THEN tags ELSE excluded.tags END",
+                (row.identity, row.path, row.name, row.width, row.height, row.mpp, row.case, row.organ, row.stain,
+                 json.dumps(row.tags)),
+            )  # fmt: skip
+        return self._slide_id(row.identity)
+
+    @guarded
+    def update_slide(self, slide_id: int, fields: Mapping[str, str | tuple[str, ...] | None]) -> None:
+        """Sets ``case``, ``organ``, ``stain``, ``tags`` or ``path`` of a slide."""
+        unknown = set(fields) - _EDITABLE
+        if unknown:
+            raise ArchiveError(f"A slide has no {sorted(unknown)[0]} that can be set; choose from {sorted(_EDITABLE)}.")
+        with self._transaction():
+            for name, value in fields.items():
+                stored = json.dumps(value or ()) if name == "tags" else value
+                self._db.execute(f'UPDATE slides SET "{name}" = ? WHERE id = ?', (stored, slide_id))
+
+    @guarded
+    def add_tiles(self, slide_id: int, tiles: Sequence[Square], mpp: float, vectors: Floats, tokens: Floats) -> Ids:
+        """Adds tiles with vectors [n, d] and tokens [n, N, w]; when it returns they are safe on disk.
+
+        Returns the new ids; tiles that are there already (same x, y, size) are passed over.
+        """
+        self._check_shapes(self.model, len(tiles), vectors, tokens, image=True)
+        known = self._known_places(slide_id)
+        fresh = {(tile.x, tile.y, tile.size): at for at, tile in enumerate(tiles)}
+        places = {place: at for place, at in fresh.items() if place not in known}
+        if not places:
+            return np.zeros(0, np.int64)
+        chosen = np.array(list(places.values()), np.int64)
+        with self._transaction():
+            ids = self._new_ids("tile", len(places))
+            self._db.executemany(
+                "INSERT INTO tiles VALUES (?, ?, ?, ?, ?, ?)",
+                [(tile, slide_id, *place, mpp) for tile, place in zip(ids.tolist(), places, strict=True)],
+            )
+            self._db.execute("UPDATE slides SET tiles = tiles + ? WHERE id = ?", (len(places), slide_id))
+            self._stores.append(self._space, "tile", slide_id, ids, vectors[chosen], tokens[chosen], None)
+        known.update(places)
+        self._unsaved += len(places)
+        return ids
+
+    @guarded
+    def finish_slide(self, slide_id: int, spec: GridSpec | None = None) -> None:
+        """All tiles that were planned for the slide, with this grid, are there."""
+        if spec is not None:
+            with self._transaction():
+                self._db.execute(
+                    "INSERT OR IGNORE INTO grids VALUES (?, ?, ?, ?, ?)",
+                    (slide_id, spec.mpp, spec.px, spec.overlap, spec.min_tissue),
+                )
+        if self._unsaved >= _SAVE_EVERY:
+            self.save_index()
+
+    # ---- captions --------------------------------------------------------------------------------------------------
+
+    @guarded
+    def add_captions(self, rows: Sequence[CaptionRow], vectors: Floats, tokens: Floats, mask: Bools) -> Ids:
+        """Adds captions; one with the same text and place is merged (its tags joined). Returns the new ids."""
+        self._check_shapes(self.model, len(rows), vectors, tokens, image=False)
+        fresh: dict[str, int] = {}
+        merged: list[CaptionRow] = []
+        keys = [caption_key(row) for row in rows]
+        known = {row[0] for row in self._select("SELECT key FROM captions WHERE key IN", keys)}
+        for at, (key, row) in enumerate(zip(keys, rows, strict=True)):
+            if key in known or key in fresh:
+                merged.append(row)
+            else:
+                fresh[key] = at
+        ids = np.zeros(0, np.int64)
+        with self._transaction():
+            if fresh:
+                chosen = np.array(list(fresh.values()), np.int64)
+                ids = self._new_ids("caption", len(fresh))
+                self._db.executemany(
+                    "INSERT INTO captions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [
+                        (caption, row.text, row.source, row.case, json.dumps(row.tags), row.slide, row.x, row.y,
+                         row.size, key)
+                        for caption, (key, row) in zip(
+                            ids.tolist(), ((key, rows[at]) for key, at in fresh.items()), strict=True
+                        )
+                    ],
+                )  # fmt: skip
+                self._stores.append(self._space, "caption", None, ids, vectors[chosen], tokens[chosen], mask[chosen])
+            for row in merged:
+                self._join_tags(row)
+        return ids
+
+    def _join_tags(self, row: CaptionRow) -> None:
+        key = caption_key(row)
+        tags, case = self._db.execute('SELECT tags, "case" FROM captions WHERE key = ?', (key,)).fetchone()
+        joined = list(dict.fromkeys([*json.loads(tags), *row.tags]))
+        self._db.execute(
+            'UPDATE captions SET tags = ?, "case" = ? WHERE key = ?', (json.dumps(joined), case or row.case, key)
+        )
+
+    @guarded
+    def remove_captions(self, ids: Sequence[int] | Ids) -> None:
+        """Removes captions with their vectors and tokens."""
+        self._remove([], [int(caption) for caption in ids], erase=True)
+
+    # ---- removing --------------------------------------------------------------------------------------------------
+
+    @guarded
+    def remove(self, *, slide: str | None = None, case: str | None = None, erase: bool = True) -> tuple[SlideRow, ...]:
+        """Removes a slide (identity, name or path), or all of a case with its captions; returns the slides that went.
+
+        ``erase``: nothing of them is left on disk when it returns. Without it they are gone from every answer at
+        once, and their place in the search index is given back later, which is quicker.
+        """
+        slides = [
+            row
+            for row in self.slides()
+            if slide in {row.identity, row.name, row.path} or (case is not None and row.case_key == case)
+        ]
+        names = [name for row in slides for name in (row.identity, row.name, row.path)]
+        captions = [row[0] for row in self._select("SELECT id FROM captions WHERE slide IN", names)]
+        if case is not None:
+            captions += [row[0] for row in self._db.execute('SELECT id FROM captions WHERE "case" = ?', (case,))]
+        if not slides and not captions:
+            what = f"slide {slide}" if slide is not None else f"case {case}"
+            raise ArchiveError(f"There is no {what} in the archive {self.folder}; `lile archive status` lists them.")
+        self._remove(slides, sorted(set(captions)), erase)
+        return tuple(slides)
+
+    def _remove(self, slides: list[SlideRow], captions: list[int], erase: bool) -> None:
+        self._stores.close()
+        with self._transaction():
+            for (space,) in self._db.execute("SELECT id FROM spaces").fetchall() if captions else []:
+                self._stores.drop_captions(space, set(captions))
+            for start in range(0, len(captions), 500):
+                part = captions[start : start + 500]
+                self._db.execute(f"DELETE FROM captions WHERE id IN ({','.join('?' * len(part))})", part)
+            for row in slides:
+                self._db.execute("DELETE FROM run_slides WHERE slide_id = ? OR path = ?", (row.id, row.path))
+                self._db.execute("DELETE FROM slides WHERE id = ?", (row.id,))
+            if erase:
+                db.set_meta(self._db, "erase", "1")
+        self._known = (0, set())
+        for row in slides:
+            shutil.rmtree(self.folder / SLIDE_FILES / row.identity, ignore_errors=True)
+        self._sweep()
+        if erase:
+            self._finish_erasing()
+
+    def _finish_erasing(self) -> None:
+        """Builds the indexes anew and empties the log of the database, so that no trace of what was removed stays."""
+        self._refresh()
+        for kind in ("tile", "caption"):
+            index = HnswIndex(self.folder / db.INDEX, f"{kind}-{self._space}", self.model.width)
+            index.rebuild(self._segments[kind].runs(), partial(self._read_runs, kind))
+            index.save(self._generation, self._group)
+            self._indexes[kind] = index
+        self._db.execute("DELETE FROM meta WHERE key = 'erase'")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    # ---- another model ---------------------------------------------------------------------------------------------
+
+    @guarded
+    def begin_reembedding(self, identity: ModelIdentity, model_path: str | None) -> None:
+        """Prepares for the vectors of another model beside those in use; goes on where an earlier run stopped."""
+        if identity.id == self.model.id:
+            raise ArchiveError(f"The archive {self.folder} already holds the vectors of {identity.name}.")
+        with self._transaction():
+            self._db.execute("DELETE FROM spaces WHERE active = 0 AND model_id != ?", (identity.id,))
+            if self._db.execute("SELECT 1 FROM spaces WHERE active = 0").fetchone() is None:
+                self._db.execute(
+                    "INSERT INTO spaces (model_id, model, model_path, active) VALUES (?, ?, ?, 0)",
+                    (identity.id, db.model_json(identity), model_path),
+                )
+        self._sweep()
+
+    @guarded
+    def missing_vectors(self, kind: Kind) -> Ids:
+        """Ids of the tiles or captions that have no vector of the other model yet."""
+        there = load_segments(self._db, self._other_space(), kind).runs()
+        here = load_segments(self._db, self._space, kind).runs()
+        return np.concatenate([np.arange(*run) for run in subtract(here, there)] or [np.zeros(0, np.int64)])
+
+    @guarded
+    def put_vectors(self, kind: Kind, ids: Ids, vectors: Floats, tokens: Floats, mask: Bools | None = None) -> None:
+        """Stores vectors of the other model for tiles (of one slide) or captions that are there."""
+        space = self._other_space()
+        self._check_shapes(space_model(self._db, space), len(ids), vectors, tokens, image=kind == "tile")
+        slide = None
+        if kind == "tile":
+            slide = self._db.execute("SELECT slide_id FROM tiles WHERE id = ?", (int(ids[0]),)).fetchone()[0]
+        with self._transaction():
+            self._stores.append(space, kind, slide, ids, vectors, tokens, mask)
+
+    @guarded
+    def finish_reembedding(self) -> None:
+        """Switches to the other model's vectors; raises `ArchiveError` while any is missing."""
+        space = self._other_space()
+        missing = sum(len(self.missing_vectors(kind)) for kind in ("tile", "caption"))
+        if missing:
+            raise ArchiveError(
+                f"{missing} vectors of the new model are still missing in the archive {self.folder}; "
+                "run `lile archive reembed` again, with all its slides in reach."
+            )
+        self._stores.close()
+        with self._transaction():
+            self._db.execute("DELETE FROM spaces WHERE active = 1")
+            self._db.execute("UPDATE spaces SET active = 1 WHERE id = ?", (space,))
+        self._space, self.model, self.model_path = db.active_space(self._db)
+        self._record = token_bytes(self.model.token_width)
+        self._indexes.clear()
+        self._data_version = self._generation = -1
+        self._sweep()
+        self._unsaved = 1
+        self.save_index()
+
+    # ---- the rest --------------------------------------------------------------------------------------------------
+
+    @guarded
+    def add_run(self, kind: str, started: str, seconds: float, slides: Sequence[RunSlide]) -> None:
+        """Keeps the report of a run."""
+        with self._transaction():
+            run = self._db.execute(
+                "INSERT INTO runs (kind, started, seconds) VALUES (?, ?, ?)", (kind, started, seconds)
+            ).lastrowid
+            self._db.executemany(
+                "INSERT INTO run_slides VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [(run, s.slide_id, s.path, s.state, s.tiles, s.seconds, s.message) for s in slides],
+            )
+
+    @guarded
+    def save_index(self) -> None:
+        """Brings the search index on disk up to date (it is also done on closing)."""
+        self._refresh()
+        for kind in ("tile", "caption"):
+            index = self._index(kind)
+            if index.changed or (index.description_path.exists() and not count(self._segments[kind].runs())):
+                index.save(self._generation, self._group)
+        self._unsaved = 0
+
+    def _save_for_others(self, index: HnswIndex) -> None:
+        """The writer saves when it closes."""
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing; the generation goes up by one."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            generation = int(db.get_meta(self._db, "generation", "0")) + 1
+            db.set_meta(self._db, "generation", str(generation))
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._stores.close()
+            self._known = (0, set())
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        self._data_version = -1  # SQLite counts only other connections' commits
+
+    def _sweep(self) -> None:
+        """Deletes files that no row names: a removed slide's, or a store whose first batch was never committed."""
+        named = {str(row[0]) for row in self._db.execute("SELECT id FROM stores")}
+        for path in self._vectors_dir.iterdir():
+            if path.suffix in {".vec", ".tok"} and path.stem not in named:
+                path.unlink(missing_ok=True)
+        spaces = {str(row[0]) for row in self._db.execute("SELECT id FROM spaces")}
+        for path in (self.folder / db.INDEX).iterdir():
+            if path.name.partition(".")[0].split("-")[1] not in spaces or path.suffix == ".tmp":
+                path.unlink(missing_ok=True)
+
+    def _new_ids(self, kind: Kind, number: int) -> Ids:
+        """Ids never used before, in one run."""
+        first = int(db.get_meta(self._db, f"next_{kind}", "1"))
+        db.set_meta(self._db, f"next_{kind}", str(first + number))
+        return np.arange(first, first + number)
+
+    def _known_places(self, slide_id: int) -> set[tuple[int, int, int]]:
+        if self._known[0] != slide_id:
+            rows = self._db.execute("SELECT x, y, size FROM tiles WHERE slide_id = ?", (slide_id,))
+            self._known = (slide_id, set(rows))
+        return self._known[1]
+
+    def _slide_id(self, identity: str) -> int:
+        return int(self._db.execute("SELECT id FROM slides WHERE identity = ?", (identity,)).fetchone()[0])
+
+    def _other_space(self) -> int:
+        row = self._db.execute("SELECT id FROM spaces WHERE active = 0").fetchone()
+        if row is None:
+            raise ArchiveError(f"The archive {self.folder} is not being re-embedded.")
+        return int(row[0])
+
+    def _check_shapes(self, model: ModelIdentity, n: int, vectors: Floats, tokens: Floats, *, image: bool) -> None:
+        tokens_fit = tokens.ndim == 3 and len(tokens) == n and tokens.shape[2] == model.token_width
+        if image:
+            tokens_fit = tokens_fit and tokens.shape[1] == model.image_tokens
+        if vectors.shape != (n, model.width) or not tokens_fit:
+            raise ArchiveError(
+                f"The archive {self.folder} takes vectors of {model.name} ({model.width} numbers, tokens of "
+                f"{model.token_width}); what came has shapes {vectors.shape} and {tokens.shape}."
+            )
+        if not np.isfinite(vectors).all() or np.abs(np.linalg.norm(vectors, axis=1) - 1).max(initial=0.0) > 1e-2:
+            raise ArchiveError(f"The archive {self.folder} takes finite vectors of unit length only.")
+
+
+def caption_key(row: CaptionRow) -> str:
+    """Captions with the same key are the same: words (case and spaces aside) and place."""
+    words = " ".join(unicodedata.normalize("NFKC", row.text).casefold().split())
+    return json.dumps([words, row.slide, row.x, row.y, row.size])
+
+
+def refuse_network_share(folder: Path) -> None:
+    """Raises `ArchiveError` where SQLite's log and the lock cannot be relied on."""
+    kind = network_type(folder)
+    if kind:
+        raise ArchiveError(
+            f"The archive {folder} lies on a network share ({kind}) and can be read but not written there; "
+            "copy it to a local disk with `lile archive copy`."
+        )
+
+
+def _group_of(path: Path) -> int | None:
+    """The group that shares the archive, told by the mode of its database."""
+    stat = path.stat()
+    return stat.st_gid if stat.st_mode & 0o060 == 0o060 else None
