@@ -1,0 +1,201 @@
+"""The regions drawn on a slide: what they are, where they lie, and every change to them, undone and redone."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from PySide6.QtCore import QObject, Signal
+
+from lile_desktop.viewer.shape_index import ShapeIndex
+from lile_desktop.viewer.view_state import Rect
+from lile_engine.slides import Region
+
+UNDO_LIMIT = 500
+
+# Okabe and Ito's colours, told apart with any colour vision and on haematoxylin and eosin
+PALETTE: tuple[tuple[int, int, int], ...] = (
+    (0, 114, 178),
+    (230, 159, 0),
+    (0, 158, 115),
+    (213, 94, 0),
+    (86, 180, 233),
+    (204, 121, 167),
+    (240, 228, 66),
+)
+UNCLASSED = (20, 20, 22)
+
+
+@dataclass(frozen=True)
+class RegionClass:
+    """A class of regions, such as "Tumour", and its RGB colour."""
+
+    name: str
+    color: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A region on a slide. ``id`` is the store's own number; ``kind`` is "region", or "points" where each point
+    of the exterior stands for itself, or "line" where the exterior is an open line."""
+
+    id: int
+    region: Region
+    kind: str = "region"
+    region_class: RegionClass | None = None
+    name: str = ""
+    locked: bool = False
+
+    @property
+    def color(self) -> tuple[int, int, int] | None:
+        return self.region_class.color if self.region_class else None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change for the undo list: each annotation's state before and after, None where there is none."""
+
+    title: str
+    before: Mapping[int, Annotation | None]
+    after: Mapping[int, Annotation | None]
+
+    def reversed(self) -> Change:
+        return Change(self.title, self.after, self.before)
+
+
+class AnnotationStore(QObject):
+    """All annotations of one slide. Every change goes through the undo list."""
+
+    changed = Signal()
+    selection_changed = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._items: dict[int, Annotation] = {}
+        self._index = ShapeIndex()
+        self._selection: tuple[int, ...] = ()
+        self._undo: list[Change] = []
+        self._redo: list[Change] = []
+        self._ids = itertools.count(1)
+        self.revision = 0  # grows with every change
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def get(self, number: int) -> Annotation | None:
+        return self._items.get(number)
+
+    def all(self) -> list[Annotation]:
+        """All annotations, oldest first."""
+        return list(self._items.values())
+
+    @property
+    def index(self) -> ShapeIndex:
+        return self._index
+
+    @property
+    def selection(self) -> tuple[int, ...]:
+        return self._selection
+
+    def selected(self) -> list[Annotation]:
+        return [self._items[number] for number in self._selection]
+
+    def select(self, numbers: Iterable[int]) -> None:
+        """Select these and no others."""
+        chosen = tuple(dict.fromkeys(number for number in numbers if number in self._items))
+        if chosen != self._selection:
+            self._selection = chosen
+            self.selection_changed.emit()
+
+    def add(self, region: Region, **facts: object) -> Annotation:
+        """Add a region; ``facts`` are the other fields of `Annotation`."""
+        return self.add_many([replace(Annotation(0, region), **facts)])[0]  # type: ignore[arg-type]
+
+    def add_many(self, annotations: Iterable[Annotation], title: str = "Add") -> list[Annotation]:
+        """Add annotations as one step of the undo list; they get numbers of this store."""
+        added = [replace(annotation, id=next(self._ids)) for annotation in annotations]
+        if added:
+            self._do(Change(title, {a.id: None for a in added}, {a.id: a for a in added}))
+        return added
+
+    def change(self, annotations: Iterable[Annotation], title: str = "Change") -> None:
+        """Put these in place of the ones with the same numbers; locked ones only where the lock itself changes."""
+        fresh = {
+            a.id: a
+            for a in annotations
+            if a.id in self._items and a != self._items[a.id] and not (self._items[a.id].locked and a.locked)
+        }
+        if fresh:
+            self._do(Change(title, {number: self._items[number] for number in fresh}, fresh))
+
+    def remove(self, numbers: Iterable[int], title: str = "Delete") -> None:
+        """Remove annotations; locked ones stay."""
+        gone = {n: self._items[n] for n in numbers if n in self._items and not self._items[n].locked}
+        if gone:
+            self._do(Change(title, gone, dict.fromkeys(gone)))
+
+    def exchange(self, gone: Iterable[int], added: Iterable[Annotation], title: str) -> list[Annotation]:
+        """Remove some and add others as one step (merge, split)."""
+        old = {n: self._items[n] for n in gone if n in self._items and not self._items[n].locked}
+        new = [replace(annotation, id=next(self._ids)) for annotation in added]
+        before = {**old, **{a.id: None for a in new}}
+        after = {**dict.fromkeys(old), **{a.id: a for a in new}}
+        if before:
+            self._do(Change(title, before, after))
+        return new
+
+    def replace_all(self, annotations: Iterable[Annotation]) -> None:
+        """Forget everything, also what could be undone, and begin with these (a slide was opened)."""
+        self._items.clear()
+        self._index.clear()
+        self._undo.clear()
+        self._redo.clear()
+        self._selection = ()
+        fresh = [replace(annotation, id=next(self._ids)) for annotation in annotations]
+        self._apply({a.id: a for a in fresh})
+        self.selection_changed.emit()
+
+    @property
+    def undo_title(self) -> str | None:
+        return self._undo[-1].title if self._undo else None
+
+    @property
+    def redo_title(self) -> str | None:
+        return self._redo[-1].title if self._redo else None
+
+    def undo(self) -> None:
+        if self._undo:
+            change = self._undo.pop()
+            self._redo.append(change)
+            self._apply(change.before)
+
+    def redo(self) -> None:
+        if self._redo:
+            change = self._redo.pop()
+            self._undo.append(change)
+            self._apply(change.after)
+
+    def within(self, rect: Rect) -> list[Annotation]:
+        """Annotations whose bounds touch a level-0 rectangle, oldest first."""
+        return [self._items[int(number)] for number in self._index.query(rect)]
+
+    def _do(self, change: Change) -> None:
+        self._undo = [*self._undo[-UNDO_LIMIT + 1 :], change]
+        self._redo.clear()
+        self._apply(change.after)
+
+    def _apply(self, states: Mapping[int, Annotation | None]) -> None:
+        for number, annotation in states.items():
+            if annotation is None:
+                self._items.pop(number, None)
+                self._index.remove(number)
+            else:
+                self._items[number] = annotation
+                self._index.put(number, annotation.region.exterior, annotation.color)
+        self.revision += 1
+        kept = tuple(n for n in self._selection if n in self._items)
+        if kept != self._selection:
+            self._selection = kept
+            self.selection_changed.emit()
+        self.changed.emit()

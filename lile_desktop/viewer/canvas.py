@@ -1,0 +1,417 @@
+"""The canvas: a slide on the screen at any scale, tiles coming in, movement. Tools and layers lie in `SlideView`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPalette, QPolygonF, QResizeEvent
+from PySide6.QtWidgets import QWidget
+
+from lile_desktop.viewer import view_state as vs
+from lile_desktop.viewer.adjust import AS_IT_IS, Adjustment, adjusted
+from lile_desktop.viewer.history import PlaceHistory
+from lile_desktop.viewer.minimap import Minimap
+from lile_desktop.viewer.motion import REST, Motion, step
+from lile_desktop.viewer.pyramid import Pyramid, TileKey, build_pyramid
+from lile_desktop.viewer.scale_bar import INK, MARGIN, paint_corner, paint_plate, text_font
+from lile_desktop.viewer.tile_cache import DEFAULT_BUDGET, TileCache
+from lile_desktop.viewer.tile_loader import PixelSource, TileFailure, TileLoader
+from lile_desktop.viewer.tile_painter import PaintReport, paint_tiles, view_transform, wanted_tiles
+from lile_desktop.viewer.view_state import Rect, ViewState
+from lile_engine.slides import SlideInfo
+
+FRAME_MS = 8
+REST_MS = 600  # a view that stands this long is a place to come back to
+ADJUST_BUDGET = 0.012  # seconds a frame may spend on adjusting tiles; the rest follow in the next frames
+SURROUND_LIGHT = QColor(0xC9, 0xC9, 0xCB)
+SURROUND_DARK = QColor(0x1D, 0x1D, 0x1F)
+EMPTY_SLIDE = QColor(0xE4, 0xE4, 0xE5)  # where nothing of the slide has come yet
+
+
+class SlideCanvas(QWidget):
+    """Shows one slide. Pixels come through ``source`` (a `ReaderPool`); ``cache`` may be shared between canvases."""
+
+    view_changed = Signal(ViewState)
+    slide_changed = Signal()
+    history_changed = Signal()
+    sharpened = Signal()  # all that is seen is there in full sharpness
+    slide_failed = Signal(str)  # one sentence; it also stands on the canvas
+
+    def __init__(
+        self,
+        source: PixelSource,
+        parent: QWidget | None = None,
+        *,
+        cache: TileCache | None = None,
+        cache_bytes: int = DEFAULT_BUDGET,
+    ) -> None:
+        super().__init__(parent)
+        self._cache = cache if cache is not None else TileCache(cache_bytes)
+        self._loader = TileLoader(source, self._cache, self)
+        self._loader.tile_loaded.connect(self._on_tile)
+        self._loader.tile_failed.connect(self._on_failure)
+        self._slide: SlideInfo | None = None
+        self._pyramid: Pyramid | None = None
+        self._view = ViewState()
+        self._fitted = True  # the whole slide is shown; it is fitted again when the widget changes its size
+        self._motion: Motion = REST
+        self._moved_at = 0.0
+        self._adjustment = AS_IT_IS
+        self._previous_adjustment = AS_IT_IS
+        self._left_to_adjust = 0.0
+        self._message = ""
+        self._report = PaintReport(missing=1)
+        self._last_views: dict[str, ViewState] = {}
+        self._history = PlaceHistory()
+        self._ticker = QTimer(self, interval=FRAME_MS, timerType=Qt.TimerType.PreciseTimer)
+        self._ticker.timeout.connect(self._tick)
+        self._planner = QTimer(self, interval=0, singleShot=True)
+        self._planner.timeout.connect(self._plan)
+        self._rest = QTimer(self, interval=REST_MS, singleShot=True)
+        self._rest.timeout.connect(self._remember_place)
+        self.minimap = Minimap(self)
+        self.minimap.moved_to.connect(self.center_on)
+        self._minimap_wanted = True
+        self._corner_wanted = True
+        self._cursor: tuple[float, float] | None = None
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setMinimumSize(160, 120)
+
+    # --- what is shown ---------------------------------------------------------------------------
+
+    @property
+    def slide(self) -> SlideInfo | None:
+        return self._slide
+
+    @property
+    def view(self) -> ViewState:
+        return self._view
+
+    @property
+    def cache(self) -> TileCache:
+        return self._cache
+
+    @property
+    def loader(self) -> TileLoader:
+        return self._loader
+
+    @property
+    def is_sharp(self) -> bool:
+        """True where the last frame showed every tile in full sharpness."""
+        return self._slide is not None and self._report.missing == 0
+
+    @property
+    def message(self) -> str:
+        """The sentence that stands on the canvas, empty where all is well."""
+        return self._message
+
+    def set_slide(self, info: SlideInfo | None) -> None:
+        """Show a slide, fitted, or where it was left; None clears the canvas."""
+        if self._slide is not None:
+            self._last_views[self._slide.path] = self._view
+        self._stop()
+        self._slide = info
+        self._message = ""
+        self._history = PlaceHistory()
+        self._report = PaintReport(missing=1)
+        self._pyramid = build_pyramid(info) if info is not None else None
+        self._loader.set_pyramid(self._pyramid)
+        if info is None:
+            self.minimap.hide()
+        else:
+            self._place_minimap(self._overview())
+            before = self._last_views.get(info.path)
+            upright = replace(vs.resized(self._view, self.width(), self.height()), rotation=0.0, mirrored=False)
+            if before is None:
+                self._fitted = True
+                self._show(vs.fitted(upright, info.width, info.height))
+            else:
+                self._fitted = False
+                self._show(vs.resized(before, self.width(), self.height()))
+            self._remember_place()
+        self.slide_changed.emit()
+        self.update()
+
+    def show_message(self, sentence: str) -> None:
+        """Put one sentence on the canvas (a slide that could not be opened)."""
+        self._message = sentence
+        self.update()
+
+    def retry(self) -> None:
+        """Ask again for tiles that failed."""
+        self._message = ""
+        self._loader.retry()
+        self._plan()
+        self.update()
+
+    # --- moving ----------------------------------------------------------------------------------
+
+    def set_view(self, view: ViewState) -> None:
+        """Show exactly this centre, scale, rotation and mirror (its viewport size is this widget's)."""
+        self._stop()
+        self._fitted = False
+        self._show(vs.resized(view, self.width(), self.height()))
+
+    def _jump(self, view: ViewState) -> None:
+        self._remember_place()
+        self.set_view(view)
+        self._remember_place()
+
+    def go_to(self, rect: Rect) -> None:
+        """Bring a level-0 rectangle to the middle, as large as it comfortably fits."""
+        self._jump(vs.showing(self._view, rect))
+
+    def center_on(self, x: float, y: float) -> None:
+        """Bring a level-0 point to the middle at the present scale."""
+        self.set_view(replace(self._view, cx=x, cy=y))
+
+    def go_to_point(self, x: float, y: float) -> None:
+        """Like `center_on`, and the place left can be gone back to."""
+        self._jump(replace(self._view, cx=x, cy=y))
+
+    def fit(self) -> None:
+        """Show the whole slide."""
+        if self._slide is not None:
+            self._jump(vs.fitted(self._view, self._slide.width, self._slide.height))
+            self._fitted = True
+
+    def zoom_by(self, factor: float, sx: float | None = None, sy: float | None = None) -> None:
+        """Zoom smoothly by a factor about a screen point (the middle where none is given)."""
+        if self._slide is None:
+            return
+        start = self._motion.target_scale or self._view.scale
+        limited = vs.clamped(replace(self._view, scale=start * factor), self._slide.width, self._slide.height)
+        anchor_x = self._view.width / 2 if sx is None else sx
+        anchor_y = self._view.height / 2 if sy is None else sy
+        self._fitted = False
+        self._start(Motion(target_scale=limited.scale, anchor_x=anchor_x, anchor_y=anchor_y))
+
+    def set_magnification(self, power: float) -> None:
+        """Show the slide at ``power`` x (40 for 40x) about the middle of the view."""
+        if self._slide is not None:
+            scale = vs.scale_for_magnification(self._slide, power)
+            self._jump(replace(self._view, scale=scale))
+
+    def pan_by(self, dx: float, dy: float) -> None:
+        """Move the picture by screen pixels, at once."""
+        self._stop()
+        self._fitted = False
+        self._show(vs.panned(self._view, dx, dy))
+
+    def start_glide(self, motion: Motion) -> None:
+        """Let the picture go on moving."""
+        if not motion.resting:
+            self._start(motion)
+
+    def set_rotation(self, degrees: float) -> None:
+        """Turn the picture clockwise to this angle about the middle of the view."""
+        self.set_view(replace(self._view, rotation=degrees % 360))
+
+    def set_mirrored(self, mirrored: bool) -> None:
+        """Exchange left and right, or put them back."""
+        self.set_view(replace(self._view, mirrored=mirrored))
+
+    @property
+    def can_go_back(self) -> bool:
+        return self._history.can_go_back
+
+    @property
+    def can_go_forward(self) -> bool:
+        return self._history.can_go_forward
+
+    def go_back(self) -> None:
+        """To the place before this one."""
+        self._remember_place()
+        self._revisit(self._history.back())
+
+    def go_forward(self) -> None:
+        """To the place gone back from."""
+        self._revisit(self._history.forward())
+
+    def _revisit(self, place: ViewState | None) -> None:
+        if place is not None:
+            self.set_view(place)
+            self._rest.stop()
+            self.history_changed.emit()
+
+    # --- how it is shown -------------------------------------------------------------------------
+
+    @property
+    def adjustment(self) -> Adjustment:
+        return self._adjustment
+
+    def set_adjustment(self, adjustment: Adjustment) -> None:
+        """Brightness, contrast and gamma; no tile is read again."""
+        if adjustment != self._adjustment:
+            self._previous_adjustment, self._adjustment = self._adjustment, adjustment
+            self.update()
+
+    def set_minimap_visible(self, visible: bool) -> None:
+        self._minimap_wanted = visible
+        self._place_minimap()
+
+    def set_corner_visible(self, visible: bool) -> None:
+        """Scale bar and position text on or off."""
+        self._corner_wanted = visible
+        self.update()
+
+    def accent(self) -> QColor:
+        """The one accent colour, from the palette."""
+        return self.palette().color(QPalette.ColorRole.Accent)
+
+    def surround(self) -> QColor:
+        """The neutral grey around the slide: quieter than the slide in light and in dark."""
+        dark = self.palette().color(QPalette.ColorRole.Window).lightness() < 128
+        return SURROUND_DARK if dark else SURROUND_LIGHT
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _show(self, view: ViewState) -> None:
+        if self._slide is None:
+            self._view = view
+            return
+        view = vs.clamped(view, self._slide.width, self._slide.height)
+        if view == self._view:
+            self._planner.start()
+            return
+        self._view = view
+        self.minimap.set_view(view, self.accent())
+        self._planner.start()
+        self._rest.start()
+        self.update()
+        self.view_changed.emit(view)
+
+    def _start(self, motion: Motion) -> None:
+        self._motion = motion
+        if not self._ticker.isActive():
+            self._moved_at = time.perf_counter()
+            self._ticker.start()
+
+    def _stop(self) -> None:
+        self._motion = REST
+        self._ticker.stop()
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        seconds = min(now - self._moved_at, 0.05)
+        self._moved_at = now
+        before = self._view
+        view, self._motion = step(self._view, self._motion, seconds)
+        self._show(view)
+        if self._motion.resting or (self._view == before and self._motion.target_scale is None):
+            self._stop()
+
+    def _plan(self) -> None:
+        if self._pyramid is not None:
+            cache = self._cache
+            self._loader.want(
+                wanted_tiles(self._pyramid, self._view, self.devicePixelRatioF(), lambda key: key in cache)
+            )
+
+    def _remember_place(self) -> None:
+        if self._slide is not None:
+            self._history.visit(self._view)
+            self.history_changed.emit()
+
+    def _overview(self) -> QImage | None:
+        if self._pyramid is None:
+            return None
+        return self._cache.get(TileKey(self._pyramid.slide, self._pyramid.coarsest, 0, 0))
+
+    def _on_tile(self, key: TileKey) -> None:
+        if self._pyramid is None or key.slide != self._pyramid.slide:
+            return
+        if key.level == self._pyramid.coarsest:
+            self._place_minimap(self._overview())
+        if self._pyramid.tile_rect(key).intersects(vs.visible_rect(self._view)):
+            self.update()
+
+    def _on_failure(self, failure: TileFailure) -> None:
+        if self._slide is not None and failure.key.slide == self._slide.path and failure.sentence != self._message:
+            self._message = failure.sentence
+            self.slide_failed.emit(failure.sentence)
+            self.update()
+
+    def _place_minimap(self, overview: QImage | None = None) -> None:
+        if overview is not None and self._slide is not None:
+            self.minimap.set_slide(self._slide.width, self._slide.height, overview)
+            self.minimap.set_view(self._view, self.accent())
+        roomy = self.width() >= 480 and self.height() >= 320
+        self.minimap.setVisible(self._minimap_wanted and roomy and self._slide is not None)
+        self.minimap.move(self.width() - self.minimap.width() - round(MARGIN), round(MARGIN))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        if self._slide is not None and self._fitted:
+            self._show(
+                vs.fitted(vs.resized(self._view, self.width(), self.height()), self._slide.width, self._slide.height)
+            )
+        else:
+            self._show(vs.resized(self._view, self.width(), self.height()))
+        self._place_minimap()
+
+    # --- painting --------------------------------------------------------------------------------
+
+    def image_for(self, key: TileKey) -> QImage | None:
+        """A tile as it is to be shown."""
+        raw = self._cache.get(key)
+        if raw is None or self._adjustment.is_identity:
+            return raw
+        shown = self._cache.get((key, self._adjustment))
+        if shown is not None:
+            return shown
+        if self._left_to_adjust > 0:
+            began = time.perf_counter()
+            shown = adjusted(raw, self._adjustment)
+            self._left_to_adjust -= time.perf_counter() - began
+            self._cache.put((key, self._adjustment), shown)
+            return shown
+        self.update()
+        return self._cache.get((key, self._previous_adjustment)) or raw
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        self._paint(painter)
+        painter.end()
+
+    def _paint(self, painter: QPainter) -> None:
+        painter.fillRect(self.rect(), self.surround())
+        if self._slide is not None and self._pyramid is not None:
+            was_sharp = self.is_sharp
+            self._left_to_adjust = ADJUST_BUDGET
+            outline = self._slide_outline()
+            if self._overview() is None:
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(EMPTY_SLIDE)
+                painter.drawPolygon(outline)
+            self._report = paint_tiles(painter, self._pyramid, self._view, self.devicePixelRatioF(), self.image_for)
+            self.paint_layers(painter)
+            if self._corner_wanted:
+                paint_corner(painter, self._view, self._slide, self._cursor)
+            if self.is_sharp and not was_sharp:
+                self.sharpened.emit()
+        if self._message:
+            self._paint_message(painter)
+
+    def paint_layers(self, painter: QPainter) -> None:
+        """Paint what lies over the slide; the painter is in logical screen pixels."""
+
+    def _slide_outline(self) -> QPolygonF:
+        assert self._slide is not None
+        return view_transform(self._view).map(QPolygonF(QRectF(0, 0, self._slide.width, self._slide.height)))
+
+    def _paint_message(self, painter: QPainter) -> None:
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        font = text_font(self.font())
+        font.setPixelSize(13)
+        painter.setFont(font)
+        room = QRectF(0, 0, min(self.width() - 4 * MARGIN, 560.0), self.height())
+        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        text = painter.boundingRect(room, flags, self._message)
+        text.moveCenter(QPointF(self.width() / 2, self.height() / 2))
+        paint_plate(painter, text.adjusted(-16, -12, 16, 12))
+        painter.setPen(INK)
+        painter.drawText(text, flags, self._message)
+        painter.restore()

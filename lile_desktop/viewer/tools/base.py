@@ -1,0 +1,121 @@
+"""What every tool can do, and what it may ask of the view it works in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+
+from lile_desktop.viewer.annotations import AnnotationStore
+from lile_desktop.viewer.scale_bar import INK, paint_plate, text_font
+from lile_desktop.viewer.view_state import ViewState
+from lile_engine.slides import Region, SlideInfo
+
+HALO = QColor(20, 20, 22, 150)
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """A place of the mouse: level-0 pixels, screen pixels, and the modifier keys held."""
+
+    x: float
+    y: float
+    sx: float
+    sy: float
+    shift: bool = False
+    ctrl: bool = False
+    alt: bool = False
+
+
+class ToolHost(Protocol):
+    """The view, as a tool sees it."""
+
+    @property
+    def view(self) -> ViewState: ...
+
+    @property
+    def slide(self) -> SlideInfo | None: ...
+
+    @property
+    def annotations(self) -> AnnotationStore: ...
+
+    def accent(self) -> QColor: ...
+
+    def submit_region(self, region: Region) -> None: ...
+
+    def pan_by(self, dx: float, dy: float) -> None: ...
+
+    def let_go(self, dx: float, dy: float) -> None: ...
+
+    def click(self, pointer: Pointer) -> None: ...
+
+    def update(self) -> None: ...
+
+
+class Tool:
+    """A tool. Presses, drags and releases are the left button's; `hover` is a move with no button down."""
+
+    name = ""
+    title = ""
+    cursor = Qt.CursorShape.CrossCursor
+
+    def __init__(self, host: ToolHost) -> None:
+        self.host = host
+
+    @property
+    def busy(self) -> bool:
+        """True while something is half drawn; Esc then drops it."""
+        return False
+
+    def press(self, pointer: Pointer) -> None:
+        """The left button went down."""
+
+    def drag(self, pointer: Pointer) -> None:
+        """The mouse moved with the left button down."""
+
+    def release(self, pointer: Pointer) -> None:
+        """The left button came up."""
+
+    def hover(self, pointer: Pointer) -> None:
+        """The mouse moved with no button down."""
+
+    def double_click(self, pointer: Pointer) -> bool:
+        """A double click; True where the tool made use of it."""
+        return False
+
+    def accept(self) -> None:
+        """Return was pressed: finish what is half drawn."""
+
+    def step_back(self) -> None:
+        """Backspace was pressed: take the last point back."""
+
+    def cancel(self) -> None:
+        """Esc was pressed, or another tool taken: drop what is half drawn."""
+
+    def paint(self, painter: QPainter) -> None:
+        """Paint what is half drawn; the painter is in logical screen pixels."""
+
+
+def stroke(painter: QPainter, color: QColor, width: float = 1.75, *, halo: bool) -> None:
+    """Set the pen of an outline over tissue: first with a dark halo, then in colour."""
+    pen = QPen(HALO if halo else color, width + 2 if halo else width)
+    pen.setCosmetic(True)
+    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+    painter.setPen(pen)
+
+
+def paint_note(painter: QPainter, at: QPointF, text: str, view: ViewState) -> None:
+    """A short text on a plate beside a screen point, kept inside the view."""
+    font = text_font(painter.font())
+    width = QFontMetricsF(font).horizontalAdvance(text) + 16
+    x = min(max(at.x() + 12, 4.0), view.width - width - 4)
+    y = min(max(at.y() + 12, 4.0), view.height - 28.0)
+    plate = QRectF(x, y, width, 24)
+    painter.save()
+    paint_plate(painter, plate)
+    painter.setFont(font)
+    painter.setPen(INK)
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+    painter.restore()
