@@ -27,5 +27,8 @@ class Backend(Protocol):
     def read_associated(self, name: str) -> Pixels:
         """uint8 [h, w, 3] of a label, macro or thumbnail image. SlideError."""
 
+    def prepare(self) -> None:
+        """Decodes ahead, where a format is decoded as a whole. SlideError."""
+
     def close(self) -> None:
         """Lets the file go once the reads under way have ended."""

@@ -121,6 +121,9 @@ class OpenSlideBackend:
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))
         return np.array(Image.alpha_composite(white, image.convert("RGBA")).convert("RGB"))
 
+    def prepare(self) -> None:
+        """Nothing: tiles are decoded when they are asked for."""
+
     def close(self) -> None:
         # Only the reference goes: the C handle is freed with its last reader, never under one.
         with self._lock:

@@ -59,7 +59,8 @@ class PlainBackend:
     def __init__(self, path: Path) -> None:
         """Raises SlideError if Pillow cannot open the file or if it is too large."""
         self._path = path
-        self._lock = threading.Lock()
+        # Two locks, so that the coarse picture need not wait for the fine one.
+        self._fine_lock, self._coarse_lock = threading.Lock(), threading.Lock()
         self._pyramid: list[Image.Image] = []  # all levels, once level 0 is decoded
         self._coarse: list[Image.Image] = []  # the levels from _JPEG_REDUCTION on, once decoded reduced
         self._failure: SlideError | None = None
@@ -137,6 +138,9 @@ class PlainBackend:
         page = int(name.removeprefix("page ")) - 1
         return np.array(self._decode(page, 1).convert("RGB"))
 
+    def prepare(self) -> None:
+        self._fine()
+
     def close(self) -> None:
         self._closed = True
         self._pyramid, self._coarse = [], []
@@ -156,18 +160,27 @@ class PlainBackend:
         return window
 
     def _level_image(self, level: int) -> Image.Image:
-        with self._lock:
-            if self._closed:
-                raise SlideError(f"{self._path.name} has been closed; open it again.")
-            if self._failure is not None:
-                raise self._failure
-            if not self._pyramid and level >= _JPEG_REDUCTION and self.format == "JPEG":
-                if not self._coarse:
-                    self._coarse = self._build(_JPEG_REDUCTION)
-                return self._coarse[level - _JPEG_REDUCTION]
-            if not self._pyramid:
-                self._pyramid = self._build(0)
-            return self._pyramid[level]
+        self._check_usable()
+        if level >= _JPEG_REDUCTION and self.format == "JPEG":
+            with self._coarse_lock:
+                coarse = self._coarse or self._pyramid[_JPEG_REDUCTION:] or self._build(_JPEG_REDUCTION)
+                self._coarse = coarse
+            return coarse[level - _JPEG_REDUCTION]
+        return self._fine()[level]
+
+    def _fine(self) -> list[Image.Image]:
+        with self._fine_lock:
+            self._check_usable()
+            pyramid = self._pyramid or self._build(0)
+            if not self._closed:
+                self._pyramid = pyramid
+            return pyramid
+
+    def _check_usable(self) -> None:
+        if self._closed:
+            raise SlideError(f"{self._path.name} has been closed; open it again.")
+        if self._failure is not None:
+            raise self._failure
 
     def _build(self, first_level: int) -> list[Image.Image]:
         try:

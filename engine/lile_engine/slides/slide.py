@@ -32,6 +32,9 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
     try:
         if file.is_dir():
             raise SlideError(f"{file.name} is a folder, not a slide; name a file in it.")
+        if not file.is_file():
+            file.stat()
+            raise SlideError(f"{file.name} is not a file; name a slide.")
         if file.stat().st_size == 0:
             raise SlideError(f"{file.name} is empty; copy it again.")
         with file.open("rb"):
@@ -124,6 +127,10 @@ class Slide:
     def icc_profile(self) -> bytes | None:
         """The embedded colour profile, if there is one; pixels come unconverted (`colour.to_srgb`)."""
         return self._backend.icc_profile
+
+    def prepare(self) -> None:
+        """Decodes ahead what the first fine read would have to (all of a plain image; nothing for other slides)."""
+        self._backend.prepare()
 
     def close(self) -> None:
         """Lets the file go. Reads under way end well; later ones raise SlideError."""
