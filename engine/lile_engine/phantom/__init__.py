@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lile_engine.phantom.slide import draw_slide
 from lile_engine.phantom.tissue import TISSUES, draw_tile, tile_traits
 
-__all__ = ["TISSUES", "draw_tile", "tile_traits"]
+__all__ = ["TISSUES", "draw_slide", "draw_tile", "tile_traits"]
