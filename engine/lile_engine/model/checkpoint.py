@@ -17,12 +17,13 @@ from lile_engine.errors import ModelError
 from lile_engine.model.config import LileConfig
 from lile_engine.model.create import build_lile
 from lile_engine.model.folders import check_folder, new_folder, read_config, read_weights
+from lile_engine.model.library import CARD
 from lile_engine.model.lile import Lile
 from lile_engine.model.protocol import ModelIdentity
 from lile_engine.model.reference import Reference, load_reference, save_reference
 from lile_engine.model.text import TOKENIZER_FILES, PhraseTokenizer, read_tokenizer
 
-WEIGHTS, CARD = "model.safetensors", "model_card.md"
+WEIGHTS = "model.safetensors"
 
 # Settings that do not change a single vector, and so leave an archive's vectors valid.
 _FREE = frozenset({"name", "alpha", "rerank_k", "lambda_self", "temperature", "dropout", "format", "model_type", "mpp"})
@@ -112,12 +113,6 @@ def identity_of(folder: Path, config: LileConfig) -> ModelIdentity:
         input_px=config.input_px,
         mpp=config.mpp,
     )
-
-
-def read_card(folder: Path) -> str:
-    """The model card, "" where there is none."""
-    file = folder / CARD
-    return file.read_text("utf-8", errors="replace") if file.is_file() else ""
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (everyone calls it F)
@@ -91,11 +92,14 @@ class TokenGrid(nn.Module):
 
     def fold(self) -> None:
         """Works the standardisation into the convolutions; for inference only."""
-        bias = self.pools[0].bias.detach().clone()
+        bias = cast(Tensor, self.pools[0].bias).detach().clone()
         for norm, pool in zip(self.norms, self.pools, strict=True):
-            gain = torch.rsqrt(norm.running_var + norm.eps)[None, :, None, None]
-            pool.weight = nn.Parameter(pool.weight.detach() * gain, requires_grad=False)
-            bias -= (pool.weight * norm.running_mean[None, :, None, None]).sum((1, 2, 3))
+            assert isinstance(norm, nn.BatchNorm2d)
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            weight = cast(Tensor, pool.weight).detach() * torch.rsqrt(norm.running_var + norm.eps)[:, None, None]
+            bias -= (weight * norm.running_mean[:, None, None]).sum((1, 2, 3))
+            pool.weight = nn.Parameter(weight, requires_grad=False)
         self.pools[0].bias = nn.Parameter(bias, requires_grad=False)
         self.norms = nn.ModuleList(nn.Identity() for _ in self.norms)
 
@@ -207,7 +211,8 @@ class CrossBlock(nn.Module):
         image_weights = self.image_weigh(self.image_norm(image)).squeeze(-1).float().softmax(-1)
         text_logits = self.text_weigh(self.text_norm(text)).squeeze(-1).float()
         text_weights = text_logits.masked_fill(~mask, -torch.inf).softmax(-1)
-        return ((image_cos * image_weights).sum(-1) + (text_cos * text_weights).sum(-1)) / 2
+        score: Tensor = ((image_cos * image_weights).sum(-1) + (text_cos * text_weights).sum(-1)) / 2
+        return score
 
     def update(self, image: Tensor, text: Tensor, found_image: Tensor, found_text: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens that the next block starts from."""
@@ -228,7 +233,8 @@ class CrossAttention(nn.Module):
         super().__init__()
         w, c, blocks = config.token_width, config.cross_width, config.cross_blocks
         self.image_in, self.text_in = nn.Linear(w, c), nn.Linear(w, c)
-        self.blocks = nn.ModuleList(CrossBlock(c, config.cross_heads, last=n == blocks - 1) for n in range(blocks))
+        stack = nn.ModuleList(CrossBlock(c, config.cross_heads, last=n == blocks - 1) for n in range(blocks))
+        self.blocks = cast("Sequence[CrossBlock]", stack)
 
     def forward(
         self, image_tokens: Tensor, text_tokens: Tensor, mask: Tensor, pairs: Tensor, *, weights: bool = False
@@ -261,6 +267,9 @@ class Lile(nn.Module):
     Pixels are [B, 3, H, W] in 0 to 255 (uint8 or float); phrases are ``ids`` int64 [B, M], ``seen`` bool [B, M]
     (what the text encoder sees, special tokens included) and ``mask`` bool [B, M] (the tokens of words).
     """
+
+    pixel_mean: Tensor
+    pixel_std: Tensor
 
     def __init__(
         self,
@@ -361,7 +370,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor, keys: Tensor | None, *, weights: 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """[B, L, h * e] -> [B, h, L, e]."""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return x.reshape(*x.shape[:-1], heads, -1).transpose(1, 2)
 
 
 def join_heads(x: Tensor) -> Tensor:

@@ -7,10 +7,9 @@ from pathlib import Path
 from lile_engine.errors import ModelError
 from lile_engine.model.config import MODEL_TYPE
 from lile_engine.model.folders import check_folder, read_config
+from lile_engine.model.library import CLIP_FAMILY
 from lile_engine.model.protocol import ImageTextModel
 from lile_engine.paths import bundled_model_dir, models_dir
-
-CLIP_FAMILY = ("clip", "siglip", "siglip2")
 
 
 def resolve_model(wanted: Path | str | None = None) -> Path:

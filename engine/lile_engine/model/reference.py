@@ -32,11 +32,9 @@ class Reference:
 
     def outside(self, vectors: Floats) -> Floats:
         """[B] from 0 to 1: 0 no farther than half of what it learned from, 0.5 farther than 99 in 100."""
-        share = (self._distance(vectors) - self.middle) / (2 * max(self.edge - self.middle, 1e-6))
-        return np.clip(share, 0, 1).astype(np.float32)
-
-    def _distance(self, vectors: Floats) -> Floats:
-        return distances(vectors, self.vectors)
+        share = (distances(vectors, self.vectors) - self.middle) / (2 * max(self.edge - self.middle, 1e-6))
+        clipped: Floats = np.clip(share, 0, 1).astype(np.float32)
+        return clipped
 
 
 def distances(vectors: Floats, sample: Floats) -> Floats:

@@ -90,8 +90,8 @@ class LileRuntime:
 
         def run(start: int, stop: int) -> Floats:
             # Only the images and texts of this chunk go through the first projections.
-            i, i_of = pairs[start:stop, 0].unique(return_inverse=True)
-            j, j_of = pairs[start:stop, 1].unique(return_inverse=True)
+            i, i_of = torch.unique(pairs[start:stop, 0], return_inverse=True)
+            j, j_of = torch.unique(pairs[start:stop, 1], return_inverse=True)
             chunk = torch.stack([i_of, j_of], 1).to(self._device)
             found = self._model.cross(images[i], texts[j], masks[j], chunk)
             return np.asarray(found.scores.float().cpu().numpy(), np.float32)

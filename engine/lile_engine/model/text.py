@@ -21,76 +21,12 @@ from lile_engine.model.vision import build_transformer
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
 # English function words: a phrase of these alone asks for nothing.
-STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "but",
-        "by",
-        "can",
-        "could",
-        "do",
-        "does",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "may",
-        "of",
-        "on",
-        "or",
-        "our",
-        "show",
-        "me",
-        "my",
-        "so",
-        "some",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "to",
-        "us",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "while",
-        "who",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-    ]
-)
+_STOP = """
+    a an and are as at be been but by can could do does for from had has have how i if in into is it its may of on
+    or our show me my so some than that the their them then there these they this those to us was we were what
+    when where which while who whose why will with would you your
+"""
+STOP_WORDS = frozenset(_STOP.split())
 
 
 def build_text_encoder(config: Mapping[str, Any]) -> tuple[nn.Module, int]:
@@ -103,8 +39,8 @@ def build_text_encoder(config: Mapping[str, Any]) -> tuple[nn.Module, int]:
         plain = {k: v for k, v in config.items() if k != "model_type"}
         parsed = BertConfig(**plain)
         return BertModel(parsed, add_pooling_layer=False), int(parsed.hidden_size)
-    encoder = build_transformer(config, "text encoder")
-    return encoder, int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
+    encoder: Any = build_transformer(config, "text encoder")
+    return encoder, int(encoder.config.hidden_size)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,14 +21,13 @@ def build_transformer(config: Mapping[str, Any], what: str) -> nn.Module:
     kind = plain.pop("model_type", None)
     try:
         parsed = AutoConfig.for_model(kind, **plain)
+        make: Callable[..., nn.Module] = AutoModel.from_config
         try:
-            model = AutoModel.from_config(parsed, add_pooling_layer=False)
+            return make(parsed, add_pooling_layer=False)
         except TypeError:
-            model = AutoModel.from_config(parsed)
+            return make(parsed)
     except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise ModelError(f"The {what} {kind!r} cannot be built from its configuration; choose another.") from error
-    assert isinstance(model, nn.Module)
-    return model
 
 
 class TransformersVision(nn.Module):
@@ -75,4 +74,4 @@ def as_map(state: Tensor) -> Tensor:
         return state
     side = math.isqrt(state.shape[1])
     prefix = state.shape[1] - side * side
-    return state[:, prefix:].transpose(1, 2).unflatten(2, (side, side))
+    return state[:, prefix:].transpose(1, 2).reshape(len(state), -1, side, side)
