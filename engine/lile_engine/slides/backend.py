@@ -21,8 +21,8 @@ class Backend(Protocol):
     def read_rgb(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
         """uint8 [h, w, 3]; x, y in level-0 pixels, w, h in pixels of ``level``; white outside. SlideError."""
 
-    def read_bgra(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
-        """The same as uint8 [h, w, 4], opaque, in the byte order of Qt's Format_RGB32 on little-endian machines."""
+    def origin(self, level: int, x: int) -> float:
+        """Where a read at ``x`` really begins, in pixels of the level: not every reader can begin between pixels."""
 
     def read_associated(self, name: str) -> Pixels:
         """uint8 [h, w, 3] of a label, macro or thumbnail image. SlideError."""

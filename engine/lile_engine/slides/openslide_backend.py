@@ -13,6 +13,7 @@ from PIL import Image
 
 from lile_engine.errors import SlideError
 from lile_engine.slides.identity import file_identity, series_identity
+from lile_engine.slides.tiff_tiles import TiffTiles, open_tiff_tiles, tile_cache
 from lile_engine.slides.types import Level, Pixels
 
 _SEVERAL_FILES = frozenset({"dicom", "mirax", "trestle", "hamamatsu-vms", "hamamatsu-vmu"})
@@ -22,14 +23,16 @@ _MOST_SIDE = 2**31 - 1
 
 _cache_lock = threading.Lock()
 _cache: openslide.OpenSlideCache | None = None
-_cache_bytes = 128 * 2**20
+_cache_bytes = 64 * 2**20
 
 
 def configure_cache(budget_bytes: int) -> None:
-    """Sets the size of the cache of decoded tiles that all slides opened from now on share (128 MiB at first)."""
+    """Bounds the decoded tiles kept in memory by all slides of this process together (at first 128 MiB): half for
+    OpenSlide (slides opened from now on), half for the TIFF slides that are read directly."""
     global _cache, _cache_bytes
     with _cache_lock:
-        _cache, _cache_bytes = None, budget_bytes
+        _cache, _cache_bytes = None, budget_bytes // 2
+    tile_cache.resize(budget_bytes // 2)
 
 
 def _shared_cache() -> openslide.OpenSlideCache:
@@ -53,6 +56,7 @@ class OpenSlideBackend:
             self._describe(self._handle)
         except (openslide.OpenSlideError, OSError) as error:
             raise SlideError(f"{path.name} is damaged: its properties cannot be read; copy it again.") from error
+        self._direct: TiffTiles | None = open_tiff_tiles(path, self.vendor, self.levels, self._read_painted)
 
     def _open(self) -> openslide.OpenSlide:
         try:
@@ -95,16 +99,27 @@ class OpenSlideBackend:
         else:
             self.identity = file_identity(self._path)
 
-    def read_bgra(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
+    def origin(self, level: int, x: int) -> float:
+        if self._direct is not None and self._direct.usable(level):
+            return float(self._nearest(level, x))
+        return x / self.levels[level].downsample
+
+    def read_rgb(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
+        if self._direct is not None:
+            pixels = self._direct.read(level, self._nearest(level, x), self._nearest(level, y), w, h)
+            if pixels is not None:
+                return pixels
+        return self._read_painted(x, y, level, w, h)
+
+    def _nearest(self, level: int, x: int) -> int:
+        return round(x / self.levels[level].downsample)
+
+    def _read_painted(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
+        """uint8 [h, w, 3] through OpenSlide itself."""
         pixels = self._read(x, y, level, w, h)
         alpha = pixels[..., 3]
         if alpha.min() < 255:  # premultiplied: white shows through by what is missing
             pixels[..., :3] += (255 - alpha)[..., np.newaxis]
-            alpha[...] = 255
-        return pixels
-
-    def read_rgb(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
-        pixels = self.read_bgra(x, y, level, w, h)
         # Pillow shuffles bytes several times faster than a strided numpy copy.
         return np.array(Image.frombuffer("RGB", (w, h), pixels, "raw", "BGRX", 0, 1))
 
@@ -128,6 +143,8 @@ class OpenSlideBackend:
         # Only the reference goes: the C handle is freed with its last reader, never under one.
         with self._lock:
             self._handle = None
+        if self._direct is not None:
+            self._direct.close()
 
     def _current(self) -> openslide.OpenSlide:
         handle = self._handle

@@ -128,17 +128,16 @@ class PlainBackend:
     def read_rgb(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
         return np.array(self._window(x, y, level, w, h).convert("RGB"))
 
-    def read_bgra(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
-        window = self._window(x, y, level, w, h).convert("RGB")
-        pixels = np.frombuffer(window.tobytes("raw", "BGRX"), np.uint8).reshape(h, w, 4).copy()
-        pixels[..., 3] = 255
-        return pixels
+    def origin(self, level: int, x: int) -> float:
+        return float(_nearest(level, x))
 
     def read_associated(self, name: str) -> Pixels:
         page = int(name.removeprefix("page ")) - 1
         return np.array(self._decode(page, 1).convert("RGB"))
 
     def prepare(self) -> None:
+        if self.format == "JPEG" and len(self.levels) > _JPEG_REDUCTION:
+            self._rough()  # first, since it is what is looked at first
         self._fine()
 
     def close(self) -> None:
@@ -147,8 +146,7 @@ class PlainBackend:
 
     def _window(self, x: int, y: int, level: int, w: int, h: int) -> Image.Image:
         image = self._level_image(level)
-        scale = 2**level
-        left, top = (2 * x + scale) // (2 * scale), (2 * y + scale) // (2 * scale)  # nearest, halves up
+        left, top = _nearest(level, x), _nearest(level, y)
         box = (max(left, 0), max(top, 0), min(left + w, image.width), min(top + h, image.height))
         if box[0] >= box[2] or box[1] >= box[3]:
             return Image.new("RGB", (w, h), (255, 255, 255))
@@ -162,11 +160,16 @@ class PlainBackend:
     def _level_image(self, level: int) -> Image.Image:
         self._check_usable()
         if level >= _JPEG_REDUCTION and self.format == "JPEG":
-            with self._coarse_lock:
-                coarse = self._coarse or self._pyramid[_JPEG_REDUCTION:] or self._build(_JPEG_REDUCTION)
-                self._coarse = coarse
-            return coarse[level - _JPEG_REDUCTION]
+            return self._rough()[level - _JPEG_REDUCTION]
         return self._fine()[level]
+
+    def _rough(self) -> list[Image.Image]:
+        with self._coarse_lock:
+            self._check_usable()
+            coarse = self._coarse or self._pyramid[_JPEG_REDUCTION:] or self._build(_JPEG_REDUCTION)
+            if not self._closed:
+                self._coarse = coarse
+            return coarse
 
     def _fine(self) -> list[Image.Image]:
         with self._fine_lock:
@@ -218,6 +221,11 @@ class PlainBackend:
             raise SlideError(f"There is not enough memory to open {self._path.name}; close other slides.") from error
         except Exception as error:  # as above: any type may come out of a damaged file
             raise SlideError(f"{self._path.name} is damaged or incomplete; copy it again.") from error
+
+
+def _nearest(level: int, x: int) -> int:
+    """The level pixel whose corner lies nearest to level-0 pixel x."""
+    return (2 * x + (1 << level)) >> (level + 1)
 
 
 def _too_large(path: Path) -> str:

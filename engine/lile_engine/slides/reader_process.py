@@ -56,7 +56,7 @@ def _answer(slides: _OpenSlides, operation: str, path: str, arguments: tuple[Any
         slide = slides.get(path)
         if operation == "read":
             level, x, y, w, h = arguments
-            return "pixels", slide.read_region_bgra(x, y, level, w, h)
+            return "pixels", to_bgra(slide.read_region(x, y, level, w, h))
         if operation == "area":
             return "pixels", to_bgra(slide.read_area(*arguments))
         if operation == "thumbnail":

@@ -185,6 +185,9 @@ class ReaderPool:
             if refusal:
                 task.future.set_exception(SlideError(refusal))
                 continue
+            if not reader.is_alive():  # killed while idle, by whatever: not this slide's fault
+                reader.stop()
+                reader.start()
             try:
                 result = reader.ask(task.operation, task.path, task.arguments, self._timeout)
             except SlideError as error:
@@ -254,6 +257,10 @@ class _Reader:
             theirs.close()
             self._connection = ours
             self._fresh = True
+
+    def is_alive(self) -> bool:
+        process = self.process
+        return process is not None and process.is_alive()
 
     def ask(self, operation: str, path: str, arguments: tuple[Any, ...], timeout: float) -> Any:
         """Sends one request and waits for its reply. Raises SlideError or _ReaderLostError."""

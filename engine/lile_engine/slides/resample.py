@@ -17,7 +17,7 @@ from lile_engine.slides.types import Level, Pixels
 
 # A level a little too coarse is taken rather than one of twice the resolution: vendors round their level sizes.
 _LEVEL_TOLERANCE = 1.01
-# Below this drift (in output pixels, over the whole width) a level read as it stands is the resampled picture.
+# Up to this error (in output pixels, anywhere) a level read as it stands is the resampled picture.
 _NO_DRIFT = 0.05
 _BLOCK_PIXELS = 3072 * 3072  # of the level, read at a time, so that memory stays bounded
 
@@ -32,13 +32,10 @@ def read_scaled(backend: Backend, x: float, y: float, w: float, h: float, out_w:
     """uint8 [out_h, out_w, 3] of the rectangle x, y, w, h (level-0 pixels, any fraction); white outside."""
     level = best_level(backend.levels, min(w / out_w, h / out_h))
     down = backend.levels[level].downsample
-    if (
-        float(x).is_integer()
-        and float(y).is_integer()
-        and abs(w / down - out_w) <= _NO_DRIFT
-        and abs(h / down - out_h) <= _NO_DRIFT
-    ):
-        return backend.read_rgb(int(x), int(y), level, out_w, out_h)
+    x0, y0 = round(x), round(y)
+    off = max(abs(backend.origin(level, x0) - x / down), abs(backend.origin(level, y0) - y / down))
+    if off + max(abs(w / down - out_w), abs(h / down - out_h)) <= _NO_DRIFT:
+        return backend.read_rgb(x0, y0, level, out_w, out_h)
     step_x, step_y = w / down / out_w, h / down / out_h  # level pixels per output pixel
     most = max(1.0, math.sqrt(_BLOCK_PIXELS))
     cols, rows = max(1, int(most / step_x)), max(1, int(most / step_y))
@@ -61,7 +58,7 @@ def _read_block(
     down = backend.levels[level].downsample
     margin_x, margin_y = math.ceil(max(step_x, 1.0)) + 1, math.ceil(max(step_y, 1.0)) + 1
     x0, y0 = round((math.floor(left) - margin_x) * down), round((math.floor(top) - margin_y) * down)
-    origin_x, origin_y = x0 / down, y0 / down  # where the window really starts, as whole level-0 pixels allow
+    origin_x, origin_y = backend.origin(level, x0), backend.origin(level, y0)
     right, bottom = left + out_w * step_x, top + out_h * step_y
     w, h = math.ceil(right - origin_x) + margin_x, math.ceil(bottom - origin_y) + margin_y
     window = Image.fromarray(backend.read_rgb(x0, y0, level, w, h))

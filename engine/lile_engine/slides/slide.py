@@ -89,15 +89,13 @@ class Slide:
     def read_region(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
         """uint8 [h, w, 3], RGB: x, y of the corner in level-0 pixels, w, h in pixels of ``level``; white outside.
 
+        Where x, y lie between pixels of the level, the read begins at the nearest one (with OpenSlide's own drawing,
+        used for formats other than JPEG and JPEG 2000 TIFF, pixels are shifted by the fraction instead).
+
         Raises SlideError if that part of the file is damaged.
         """
         self._check(level, w, h)
         return self._backend.read_rgb(int(x), int(y), level, w, h)
-
-    def read_region_bgra(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
-        """The same as opaque uint8 [h, w, 4] in Qt's Format_RGB32 order."""
-        self._check(level, w, h)
-        return self._backend.read_bgra(int(x), int(y), level, w, h)
 
     def read_square(self, x: float, y: float, size: float, px: int) -> Pixels:
         """uint8 [px, px, 3] of the square with corner x, y and side ``size``, all in level-0 pixels."""

@@ -1,0 +1,272 @@
+"""A short cut for TIFF slides with JPEG or JPEG 2000 tiles: the tiles are decoded without OpenSlide's canvas.
+
+OpenSlide paints every tile on a canvas, and where a level's scale is not a whole number (nearly every level but the
+first) it shifts each by a fraction of a pixel. Decoding the tiles oneself is several times faster and keeps pixels as
+they were stored. A level is read this way only after a few of its tiles proved equal to what OpenSlide reads there;
+whatever is unusual (other compressions, missing or damaged tiles) is left to OpenSlide.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lile_engine.slides.types import Level, Pixels
+
+_JPEG, _JPEG2000_RGB = 7, 33005
+_RGB, _YCBCR = 2, 6
+_MOST_PAGES = 64
+_MOST_TILE_SIDE = 4096
+_MOST_DIFFERENCE = 4  # two JPEG decoders may round differently; a wrong colour space is tens apart
+_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+Reference = Callable[[int, int, int, int, int], Pixels]
+
+
+class TileCache:
+    """Decoded tiles of all slides, the longest unused dropped first, never more than ``budget`` bytes."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget, self._bytes = budget, 0
+        self._tiles: OrderedDict[tuple[int, int, int], Pixels] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[int, int, int]) -> Pixels | None:
+        with self._lock:
+            tile = self._tiles.get(key)
+            if tile is not None:
+                self._tiles.move_to_end(key)
+            return tile
+
+    def put(self, key: tuple[int, int, int], tile: Pixels) -> None:
+        with self._lock:
+            if key not in self._tiles:
+                self._tiles[key] = tile
+                self._bytes += tile.nbytes
+            self._shrink()
+
+    def resize(self, budget: int) -> None:
+        with self._lock:
+            self._budget = budget
+            self._shrink()
+
+    def drop(self, owner: int) -> None:
+        with self._lock:
+            for key in [key for key in self._tiles if key[0] == owner]:
+                self._bytes -= self._tiles.pop(key).nbytes
+
+    def _shrink(self) -> None:
+        while self._bytes > self._budget and self._tiles:
+            self._bytes -= self._tiles.popitem(last=False)[1].nbytes
+
+
+tile_cache = TileCache(64 * 2**20)
+
+
+@dataclass(frozen=True)
+class _Page:
+    """Where the tiles of one level lie in the file."""
+
+    width: int
+    height: int
+    tile_w: int
+    tile_h: int
+    compression: int
+    colour_space: str
+    tables: bytes | None
+    offsets: tuple[int, ...]
+    counts: tuple[int, ...]
+
+    @property
+    def columns(self) -> int:
+        return -(-self.width // self.tile_w)
+
+
+class TiffTiles:
+    """The levels of one TIFF slide that can be read directly. May be used by several threads."""
+
+    def __init__(self, path: Path, levels: tuple[Level, ...], reference: Reference) -> None:
+        """``reference`` (x, y, level, w, h) reads through OpenSlide, to compare with."""
+        self._levels, self._reference = levels, reference
+        self._pages = _pages_of_levels(path, levels)
+        self._usable: list[bool | None] = [None if page else False for page in self._pages]
+        self._lock = threading.Lock()
+        self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+
+    def usable(self, level: int) -> bool:
+        """Whether this level is read directly; found out (a few tiles) when first asked."""
+        known = self._usable[level]
+        if known is None:
+            known = self._usable[level] = self._agrees(level)
+        return known
+
+    def read(self, level: int, left: int, top: int, w: int, h: int) -> Pixels | None:
+        """uint8 [h, w, 3] of a window in pixels of the level, white outside; None where OpenSlide has to do it."""
+        page = self._pages[level]
+        if page is None or not self.usable(level):
+            return None
+        inside = left >= 0 and top >= 0 and left + w <= page.width and top + h <= page.height
+        window = np.empty((h, w, 3), np.uint8) if inside else np.full((h, w, 3), 255, np.uint8)
+        x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + w, page.width), min(top + h, page.height)
+        if x0 >= x1 or y0 >= y1:
+            return window
+        for row in range(y0 // page.tile_h, (y1 - 1) // page.tile_h + 1):
+            for col in range(x0 // page.tile_w, (x1 - 1) // page.tile_w + 1):
+                tile = self._tile(level, page, row * page.columns + col)
+                if tile is None:
+                    return None
+                tx, ty = col * page.tile_w, row * page.tile_h
+                ax, ay, bx, by = max(x0, tx), max(y0, ty), min(x1, tx + page.tile_w), min(y1, ty + page.tile_h)
+                window[ay - top : by - top, ax - left : bx - left] = tile[ay - ty : by - ty, ax - tx : bx - tx]
+        return window
+
+    def close(self) -> None:
+        with self._lock:
+            file, self._file = self._file, -1
+        self._usable = [False] * len(self._pages)
+        if file >= 0:
+            os.close(file)
+        tile_cache.drop(id(self))
+
+    def _tile(self, level: int, page: _Page, index: int) -> Pixels | None:
+        key = (id(self), level, index)
+        tile = tile_cache.get(key)
+        if tile is None:
+            data = self._bytes(page.offsets[index], page.counts[index])
+            tile = _decode(page, data) if data else None
+            if tile is not None:
+                tile_cache.put(key, tile)
+        return tile
+
+    def _bytes(self, offset: int, count: int) -> bytes:
+        # One lock for the position of the file and against a close meanwhile; the read itself is from the page cache
+        # mostly, and decoding, which takes ten times as long, runs outside.
+        with self._lock:
+            if self._file < 0 or count <= 0:
+                return b""
+            with contextlib.suppress(OSError):
+                os.lseek(self._file, offset, os.SEEK_SET)
+                return os.read(self._file, count)
+            return b""
+
+    def _agrees(self, level: int) -> bool:
+        """Compares tiles at a quarter, half and three quarters of the level with OpenSlide's."""
+        page, down = self._pages[level], self._levels[level].downsample
+        if page is None:
+            return False
+        for quarter in (1, 2, 3):
+            index = quarter * len(page.offsets) // 4
+            tile = self._tile(level, page, index)
+            if tile is None:
+                return False
+            left, top = index % page.columns * page.tile_w, index // page.columns * page.tile_h
+            w, h = min(page.tile_w, page.width - left), min(page.tile_h, page.height - top)
+            x, y = round(left * down), round(top * down)
+            expected = self._reference(x, y, level, w, h).astype(np.int16)
+            difference = np.abs(expected - tile[:h, :w])
+            shifted = abs(x / down - left) > 1e-3 or abs(y / down - top) > 1e-3
+            # Where OpenSlide shifts by a fraction only the averages can agree.
+            if shifted and np.abs(expected.mean((0, 1)) - tile[:h, :w].mean((0, 1))).max() > _MOST_DIFFERENCE:
+                return False
+            if not shifted and difference.max() > _MOST_DIFFERENCE:
+                return False
+        return True
+
+
+def open_tiff_tiles(path: Path, vendor: str, levels: tuple[Level, ...], reference: Reference) -> TiffTiles | None:
+    """The short cut for this file, or None where there is none."""
+    if vendor not in ("generic-tiff", "aperio"):
+        return None
+    try:
+        return TiffTiles(path, levels, reference)
+    except Exception:  # tifffile's parser on a damaged file; OpenSlide has opened it and goes on alone
+        return None
+
+
+def _pages_of_levels(path: Path, levels: tuple[Level, ...]) -> list[_Page | None]:
+    import tifffile  # a sixth of a second, and only slides of this kind need it
+
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # odd tags are no news: OpenSlide has judged the file
+
+    pages: dict[tuple[int, int], _Page | None] = {}
+    with tifffile.TiffFile(path) as file:
+        for number in range(min(len(file.pages), _MOST_PAGES)):
+            page: Any = file.pages[number]
+            size = (int(page.imagewidth), int(page.imagelength))
+            # Two pages of one size: which of them is the level is OpenSlide's to know.
+            pages[size] = None if size in pages else _describe(page)
+    return [pages.get((level.width, level.height)) for level in levels]
+
+
+def _describe(page: Any) -> _Page | None:
+    tile_w, tile_h = int(page.tilewidth), int(page.tilelength)
+    photometric, compression = int(page.photometric), int(page.compression)
+    columns, rows = -(-page.imagewidth // max(tile_w, 1)), -(-page.imagelength // max(tile_h, 1))
+    if (
+        not page.is_tiled
+        or not (0 < tile_w <= _MOST_TILE_SIDE and 0 < tile_h <= _MOST_TILE_SIDE)
+        or page.samplesperpixel != 3
+        or page.bitspersample != 8
+        or page.planarconfig != 1
+        or compression not in (_JPEG, _JPEG2000_RGB)
+        or photometric not in (_RGB, _YCBCR)
+        or len(page.dataoffsets) != columns * rows
+        or len(page.databytecounts) != columns * rows
+    ):
+        return None
+    return _Page(
+        int(page.imagewidth),
+        int(page.imagelength),
+        tile_w,
+        tile_h,
+        compression,
+        "YCBCR" if photometric == _YCBCR else "RGB",
+        page.jpegtables if compression == _JPEG else None,
+        tuple(map(int, page.dataoffsets)),
+        tuple(map(int, page.databytecounts)),
+    )
+
+
+def _decode(page: _Page, data: bytes) -> Pixels | None:
+    """uint8 [tile_h, tile_w, 3], or None for a tile that is damaged or not of the size it should have."""
+    import imagecodecs
+
+    size = _jpeg_size(data) if page.compression == _JPEG else _jpeg2000_size(data)
+    if size != (page.tile_w, page.tile_h):  # checked before a decoder believes a lying header
+        return None
+    try:
+        if page.compression == _JPEG:
+            tile = imagecodecs.jpeg8_decode(data, tables=page.tables, colorspace=page.colour_space, outcolorspace="RGB")
+        else:
+            tile = imagecodecs.jpeg2k_decode(data)
+    except Exception:  # a damaged tile; OpenSlide will say what is wrong with it
+        return None
+    return tile if tile.shape == (page.tile_h, page.tile_w, 3) and tile.dtype == np.uint8 else None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height from the frame header (ITU T.81, B.2.2)."""
+    position = 2
+    while position + 9 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker in _FRAME_MARKERS:
+            return int.from_bytes(data[position + 7 : position + 9]), int.from_bytes(data[position + 5 : position + 7])
+        position += 2 + int.from_bytes(data[position + 2 : position + 4])
+    return None
+
+
+def _jpeg2000_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height from the SIZ marker, first in a code stream (ITU T.800, A.5.1)."""
+    if data[:4] != b"\xff\x4f\xff\x51":
+        return None
+    right, bottom, left, top = (int.from_bytes(data[at : at + 4]) for at in (8, 12, 16, 20))
+    return right - left, bottom - top
