@@ -27,7 +27,17 @@ REST_MS = 600  # a view that stands this long is a place to come back to
 ADJUST_BUDGET = 0.012  # seconds a frame may spend on adjusting tiles; the rest follow in the next frames
 SURROUND_LIGHT = QColor(0xC9, 0xC9, 0xCB)
 SURROUND_DARK = QColor(0x1D, 0x1D, 0x1F)
+DARK_SLIDE = 70  # mean lightness of 255 below which a slide counts as dark (fluorescence)
 EMPTY_SLIDE = QColor(0xE4, 0xE4, 0xE5)  # where nothing of the slide has come yet
+
+
+def mean_lightness(image: QImage) -> int:
+    """The mean lightness of a picture, 0 to 255."""
+    return (
+        image.scaled(1, 1, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)
+        .pixelColor(0, 0)
+        .lightness()
+    )
 
 
 class SlideCanvas(QWidget):
@@ -62,6 +72,7 @@ class SlideCanvas(QWidget):
         self._previous_adjustment = AS_IT_IS
         self._left_to_adjust = 0.0
         self._message = ""
+        self._dark_slide = False
         self._report = PaintReport(missing=1)
         self._last_views: dict[str, ViewState] = {}
         self._history = PlaceHistory()
@@ -114,6 +125,7 @@ class SlideCanvas(QWidget):
         self._stop()
         self._slide = info
         self._message = ""
+        self._dark_slide = False
         self._history = PlaceHistory()
         self._report = PaintReport(missing=1)
         self._pyramid = build_pyramid(info) if info is not None else None
@@ -262,9 +274,9 @@ class SlideCanvas(QWidget):
         return self.palette().color(QPalette.ColorRole.Accent)
 
     def surround(self) -> QColor:
-        """The neutral grey around the slide: quieter than the slide in light and in dark."""
-        dark = self.palette().color(QPalette.ColorRole.Window).lightness() < 128
-        return SURROUND_DARK if dark else SURROUND_LIGHT
+        """The neutral grey around the slide: quieter than the slide in light and in dark, dark for fluorescence."""
+        dark_window = self.palette().color(QPalette.ColorRole.Window).lightness() < 128
+        return SURROUND_DARK if dark_window or self._dark_slide else SURROUND_LIGHT
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -318,12 +330,12 @@ class SlideCanvas(QWidget):
     def _overview(self) -> QImage | None:
         if self._pyramid is None:
             return None
-        return self._cache.get(TileKey(self._pyramid.slide, self._pyramid.coarsest, 0, 0))
+        return self._cache.get(self._pyramid.overview)
 
     def _on_tile(self, key: TileKey) -> None:
         if self._pyramid is None or key.slide != self._pyramid.slide:
             return
-        if key.level == self._pyramid.coarsest:
+        if key == self._pyramid.overview:
             self._place_minimap(self._overview())
         if self._pyramid.tile_rect(key).intersects(vs.visible_rect(self._view)):
             self.update()
@@ -338,6 +350,7 @@ class SlideCanvas(QWidget):
         if overview is not None and self._slide is not None:
             self.minimap.set_slide(self._slide.width, self._slide.height, overview)
             self.minimap.set_view(self._view, self.accent())
+            self._dark_slide = mean_lightness(overview) < DARK_SLIDE
         roomy = self.width() >= 480 and self.height() >= 320
         self.minimap.setVisible(self._minimap_wanted and roomy and self._slide is not None)
         self.minimap.move(self.width() - self.minimap.width() - round(MARGIN), round(MARGIN))

@@ -63,12 +63,16 @@ class TileRead:
 
 @dataclass(frozen=True)
 class Pyramid:
-    """The display levels of a slide, finest first; ``slide`` is the name its tiles are cached under."""
+    """The display levels of a slide, finest first; ``slide`` is the name its tiles are cached under.
+
+    ``thumbnail``: the coarsest level is made up and the file holds a picture of the whole slide, which comes sooner.
+    """
 
     slide: str
     width: int
     height: int
     levels: tuple[DisplayLevel, ...]
+    thumbnail: bool = False
 
     @property
     def coarsest(self) -> int:
@@ -81,6 +85,16 @@ class Pyramid:
             if level.downsample * device_scale <= UPSCALE:
                 best = number
         return best
+
+    @property
+    def overview(self) -> TileKey:
+        """The one tile that shows the whole slide."""
+        return TileKey(self.slide, self.coarsest, 0, 0)
+
+    def is_of_this_shape(self, width: int, height: int) -> bool:
+        """Whether a picture of width x height has the proportions of the slide, to about a pixel or 2 %."""
+        skew = abs(width * self.height - height * self.width) / (width * self.height)
+        return skew <= max(0.02, 1.5 / min(width, height))
 
     def tile_range(self, level: int, rect: Rect) -> tuple[int, int, int, int]:
         """(first column, first row, last column, last row) of the tiles that touch ``rect``; empty: last < first."""
@@ -142,7 +156,8 @@ def build_pyramid(info: SlideInfo) -> Pyramid:
         levels.append(level)
     while max(levels[-1].width, levels[-1].height) > COARSEST_PX:
         levels.append(_made_up(info, levels[-1].downsample * 2))
-    return Pyramid(info.path, info.width, info.height, tuple(levels))
+    thumbnail = levels[-1].native is None and "thumbnail" in info.associated
+    return Pyramid(info.path, info.width, info.height, tuple(levels), thumbnail)
 
 
 def _between(info: SlideInfo, fine: float, coarse: float) -> list[DisplayLevel]:

@@ -35,6 +35,8 @@ class PixelSource(Protocol):
         self, path: str, x: int, y: int, w: int, h: int, out_w: int, out_h: int, priority: int = 0
     ) -> Future[Pixels]: ...
 
+    def associated(self, path: str, name: str, priority: int = 0) -> Future[Pixels]: ...
+
 
 @dataclass(frozen=True)
 class TileFailure:
@@ -67,6 +69,7 @@ class TileLoader(QObject):
         self._flying: dict[TileKey, Future[Pixels]] = {}
         self._finished: deque[tuple[TileKey, QImage | BaseException]] = deque()
         self._failed: dict[TileKey, str] = {}
+        self._no_thumbnail = False  # the file's own small picture turned out useless
         self._arrived.connect(self._take_in)
 
     @property
@@ -85,6 +88,7 @@ class TileLoader(QObject):
         """Load from another slide; requests of the one before are dropped, failures forgotten."""
         self.want(())
         self._failed.clear()
+        self._no_thumbnail = False
         self._pyramid = pyramid
 
     def retry(self) -> None:
@@ -107,22 +111,18 @@ class TileLoader(QObject):
             key = self._queue.popleft()
             if key in self._cache or key in self._flying:
                 continue
-            part = self._pyramid.read_of(key)
-            priority = len(self._flying)
-            try:
-                if part.native is None:
-                    future = self._source.read_area(
-                        key.slide, part.x, part.y, part.w0, part.h0, part.w, part.h, priority=priority
-                    )
-                else:
-                    future = self._source.read(
-                        key.slide, part.native, part.x, part.y, part.w, part.h, priority=priority
-                    )
-            except (SlideError, RuntimeError) as error:
-                self._note_failure(key, error)
-                continue
+            future = self._ask(self._pyramid, key)
             self._flying[key] = future
             future.add_done_callback(partial(self._on_done, key))
+
+    def _ask(self, pyramid: Pyramid, key: TileKey) -> Future[Pixels]:
+        if key == pyramid.overview and pyramid.thumbnail and not self._no_thumbnail:
+            return self._source.associated(key.slide, "thumbnail", priority=0)
+        part = pyramid.read_of(key)
+        order = len(self._flying)
+        if part.native is None:
+            return self._source.read_area(key.slide, part.x, part.y, part.w0, part.h0, part.w, part.h, priority=order)
+        return self._source.read(key.slide, part.native, part.x, part.y, part.w, part.h, priority=order)
 
     def _on_done(self, key: TileKey, future: Future[Any]) -> None:
         """In the readers' thread: turn pixels into an image and tell the GUI thread."""
@@ -139,7 +139,10 @@ class TileLoader(QObject):
         while self._finished:
             key, outcome = self._finished.popleft()
             self._flying.pop(key, None)
-            if isinstance(outcome, QImage):
+            if self._was_bad_thumbnail(key, outcome):
+                self._no_thumbnail = True
+                self._queue.appendleft(key)
+            elif isinstance(outcome, QImage):
                 self._cache.put(key, outcome)
                 self.tile_loaded.emit(key)
             else:
@@ -147,6 +150,13 @@ class TileLoader(QObject):
         self._pump()
         if not self.busy:
             self.idle.emit()
+
+    def _was_bad_thumbnail(self, key: TileKey, outcome: QImage | BaseException) -> bool:
+        """Whether this was the file's own small picture and is damaged or of something else than the slide."""
+        pyramid = self._pyramid
+        if pyramid is None or key != pyramid.overview or not pyramid.thumbnail or self._no_thumbnail:
+            return False
+        return not isinstance(outcome, QImage) or not pyramid.is_of_this_shape(outcome.width(), outcome.height())
 
     def _note_failure(self, key: TileKey, error: BaseException) -> None:
         sentence = str(error) if isinstance(error, SlideError) else f"A part of {key.slide} could not be read."
