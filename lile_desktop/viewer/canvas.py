@@ -114,6 +114,16 @@ class SlideCanvas(QWidget):
         return self._slide is not None and self._report.missing == 0
 
     @property
+    def last_report(self) -> PaintReport:
+        """What the last frame lacked."""
+        return self._report
+
+    @property
+    def moving(self) -> bool:
+        """True while the picture glides or zooms on its own."""
+        return self._ticker.isActive()
+
+    @property
     def message(self) -> str:
         """The sentence that stands on the canvas, empty where all is well."""
         return self._message

@@ -1,0 +1,168 @@
+"""Every tool, by mouse and by key, on a real view."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from pytestqt.qtbot import QtBot
+
+from lile_desktop.viewer import RegionClass, SlideView
+from lile_desktop.viewer.tools.ruler import RulerTool
+from lile_desktop.viewer.view_state import to_screen, to_slide
+from lile_engine.slides import Region
+
+LEFT = Qt.MouseButton.LeftButton
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+@pytest.fixture(autouse=True)
+def at_ten_times(view: SlideView) -> None:
+    view.set_magnification(10)
+
+
+def on_slide(view: SlideView, sx: float, sy: float) -> tuple[float, float]:
+    return to_slide(view.view, sx, sy)
+
+
+def drag(qtbot: QtBot, view: SlideView, *places: tuple[int, int], keys: Qt.KeyboardModifier | None = None) -> None:
+    modifiers = keys or Qt.KeyboardModifier.NoModifier
+    qtbot.mousePress(view, LEFT, modifiers, QPoint(*places[0]))
+    for place in places[1:]:
+        qtbot.mouseMove(view, QPoint(*place))
+    qtbot.mouseRelease(view, LEFT, modifiers, QPoint(*places[-1]))
+
+
+def test_rectangle_by_key_and_mouse(qtbot: QtBot, view: SlideView) -> None:
+    qtbot.keyClick(view, Qt.Key.Key_R)
+    assert view.tool == "rectangle"
+    with qtbot.waitSignal(view.region_drawn) as told:
+        drag(qtbot, view, (200, 150), (300, 300), (400, 250))
+    region: Region = told.args[0]
+    x, y, w, h = region.bounds
+    assert (x, y) == pytest.approx(on_slide(view, 200, 150))
+    assert (w, h) == pytest.approx((200 / view.view.scale, 100 / view.view.scale))
+    assert [a.region for a in view.annotations.selected()] == [region]
+
+
+def test_a_rectangle_drawn_towards_the_upper_left(qtbot: QtBot, view: SlideView) -> None:
+    view.set_tool("rectangle")
+    drag(qtbot, view, (400, 300), (200, 100))
+    x, y, w, h = view.annotations.all()[0].region.bounds
+    assert (x, y) == pytest.approx(on_slide(view, 200, 100))
+    assert w > 0
+    assert h > 0
+
+
+def test_a_slip_of_the_hand_draws_nothing(qtbot: QtBot, view: SlideView) -> None:
+    view.set_tool("rectangle")
+    qtbot.mouseClick(view, LEFT, pos=QPoint(300, 300))
+    assert len(view.annotations) == 0
+
+
+def test_ellipse(qtbot: QtBot, view: SlideView) -> None:
+    qtbot.keyClick(view, Qt.Key.Key_O)
+    drag(qtbot, view, (200, 100), (400, 200))
+    region = view.annotations.all()[0].region
+    expected = math.pi * 100 * 50 / view.view.scale**2
+    assert region.area_px() == pytest.approx(expected, rel=0.01)
+
+
+def test_polygon_closed_by_return_and_a_point_taken_back(qtbot: QtBot, view: SlideView) -> None:
+    qtbot.keyClick(view, Qt.Key.Key_P)
+    for place in ((200, 100), (400, 100), (400, 300), (10, 10)):
+        qtbot.mouseClick(view, LEFT, pos=QPoint(*place))
+    qtbot.keyClick(view, Qt.Key.Key_Backspace)
+    qtbot.keyClick(view, Qt.Key.Key_Return)
+    region = view.annotations.all()[0].region
+    assert len(region.exterior) == 3
+    assert region.area_px() == pytest.approx(200 * 200 / 2 / view.view.scale**2)
+
+
+def test_polygon_closed_on_its_first_corner(qtbot: QtBot, view: SlideView) -> None:
+    view.set_tool("polygon")
+    for place in ((200, 100), (400, 100), (400, 300), (203, 102)):
+        qtbot.mouseClick(view, LEFT, pos=QPoint(*place))
+    assert len(view.annotations.all()[0].region.exterior) == 3
+
+
+def test_escape_drops_a_polygon(qtbot: QtBot, view: SlideView) -> None:
+    view.set_tool("polygon")
+    for place in ((200, 100), (400, 100), (400, 300)):
+        qtbot.mouseClick(view, LEFT, pos=QPoint(*place))
+    qtbot.keyClick(view, Qt.Key.Key_Escape)
+    qtbot.keyClick(view, Qt.Key.Key_Return)
+    assert len(view.annotations) == 0
+
+
+def test_freehand(qtbot: QtBot, view: SlideView) -> None:
+    qtbot.keyClick(view, Qt.Key.Key_F)
+    circle = [
+        (round(300 + 80 * math.cos(t / 20 * 2 * math.pi)), round(300 + 80 * math.sin(t / 20 * 2 * math.pi)))
+        for t in range(21)
+    ]
+    drag(qtbot, view, *circle)
+    assert view.annotations.all()[0].region.area_px() == pytest.approx(math.pi * 80**2 / view.view.scale**2, rel=0.05)
+
+
+def test_ruler_measures_in_microns(qtbot: QtBot, view: SlideView) -> None:
+    qtbot.keyClick(view, Qt.Key.Key_L)
+    drag(qtbot, view, (200, 200), (250, 200), (300, 200))
+    ruler = view.active_tool
+    assert isinstance(ruler, RulerTool)
+    assert view.slide is not None
+    assert ruler.length_px == pytest.approx(100 / view.view.scale)
+    assert ruler.text().endswith("µm")
+    qtbot.keyClick(view, Qt.Key.Key_Escape)
+    assert ruler.length_px is None
+    assert len(view.annotations) == 0
+
+
+def test_space_moves_the_picture_whatever_the_tool(qtbot: QtBot, view: SlideView) -> None:
+    view.set_tool("rectangle")
+    under_hand = on_slide(view, 300, 300)
+    qtbot.keyPress(view, Qt.Key.Key_Space)
+    drag(qtbot, view, (300, 300), (320, 310), (350, 320))
+    assert to_screen(view.view, *under_hand) == pytest.approx((350, 320), abs=40)
+    qtbot.keyRelease(view, Qt.Key.Key_Space)
+    assert view.tool == "rectangle"
+    assert len(view.annotations) == 0
+
+
+def test_a_click_selects_the_smallest_and_a_click_beside_nothing(qtbot: QtBot, view: SlideView) -> None:
+    large = view.annotations.add(Region.rectangle(*on_slide(view, 100, 100), 400, 300))
+    small = view.annotations.add(Region.rectangle(*on_slide(view, 150, 150), 60, 60))
+    qtbot.mouseClick(view, LEFT, pos=QPoint(155, 155))
+    assert view.annotations.selection == (small.id,)
+    qtbot.mouseClick(view, LEFT, SHIFT, QPoint(110, 110))
+    assert view.annotations.selection == (small.id, large.id)
+    qtbot.mouseClick(view, LEFT, pos=QPoint(790, 590))
+    assert view.annotations.selection == ()
+
+
+def test_delete_undo_redo_by_key(qtbot: QtBot, view: SlideView) -> None:
+    made = view.annotations.add(Region.rectangle(*on_slide(view, 100, 100), 100, 100))
+    view.annotations.select([made.id])
+    qtbot.keyClick(view, Qt.Key.Key_Delete)
+    assert len(view.annotations) == 0
+    qtbot.keyClick(view, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert view.annotations.get(made.id) == made
+    qtbot.keyClick(view, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | SHIFT)
+    assert len(view.annotations) == 0
+
+
+def test_new_regions_get_the_class_in_force(qtbot: QtBot, view: SlideView) -> None:
+    tumour = RegionClass("Tumour", (213, 94, 0))
+    view.set_drawing_class(tumour)
+    view.set_tool("rectangle")
+    drag(qtbot, view, (200, 100), (400, 200))
+    assert view.annotations.all()[0].region_class == tumour
+
+
+def test_a_shows_and_hides_the_regions(qtbot: QtBot, view: SlideView) -> None:
+    plain = view.picture(chrome=False)
+    view.annotations.add(Region.rectangle(*on_slide(view, 100, 100), 100, 100))
+    assert view.picture(chrome=False) != plain
+    qtbot.keyClick(view, Qt.Key.Key_A)
+    assert view.picture(chrome=False) == plain
