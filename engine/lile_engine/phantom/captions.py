@@ -51,7 +51,7 @@ _WORDS: dict[str, Wording] = {
          "closely packed collagen fibres", "few slender dark nuclei"),
         ("in a scar", "in the capsule", "in the dermis", "in the breast", "in the submucosa"),
         (("wave", "strongly wavy bundles"), ("oedema", "clefts between the bundles"), ("cells", "scattered fibroblasts")),
-        (("wave", "parallel bundles"), ("cells", "hardly any nuclei")),
+        (("wave", "parallel bundles"), ("cells", "widely spaced nuclei")),
     ),
     "loose stroma": Wording(
         ("loose stroma", "loose connective tissue", "oedematous stroma", "areolar tissue", "myxoid stroma",
@@ -161,6 +161,17 @@ _WORDS: dict[str, Wording] = {
          "high cellularity"),
         ("of soft tissue", "of bone"),
         (("atypia", "frequent mitoses and bizarre nuclei"), ("wave", "a storiform arrangement")),
+    ),
+    "bone": Wording(
+        ("bone", "lamellar bone", "bone tissue", "cortical bone", "bone trabecula", "osseous tissue", "mature bone"),
+        ("osteocytes in small lacunae", "smooth pink lamellar matrix", "fine parallel lamellae", "deep pink bone matrix"),
+        ("of the femur", "beside the marrow", "next to a tumour"),
+    ),
+    "cartilage": Wording(
+        ("cartilage", "hyaline cartilage", "cartilaginous tissue", "chondroid matrix", "mature cartilage", "chondrocytes"),
+        ("chondrocytes in clear lacunae", "glassy blue-grey matrix", "scattered lacunae", "smooth bluish matrix"),
+        ("of the bronchus", "of the joint", "at the growth plate"),
+        (("secretion", "a deeply basophilic matrix"),),
     ),
     "mucin": Wording(
         ("mucin", "mucus", "mucin pool", "extracellular mucin", "pools of mucus", "lake of mucin", "mucinous material"),

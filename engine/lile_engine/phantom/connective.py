@@ -16,6 +16,7 @@ from lile_engine.phantom.noise import (
     scatter,
     smooth,
     smooth_at,
+    uniform,
 )
 
 
@@ -35,11 +36,10 @@ def inflammation(layer: Layer, view: View, seed: int, amount: float, spacing: fl
     points = points.where(points.chance(7) < amount * np.clip(cluster * 2, 0.1, 1.6))
     kind = points.chance(8)
     plasma = points.where((kind > 0.5) & (kind < 0.78))
-    layer.discs(4.4, view, plasma, "h", 0.26, hides=0.2)
-    layer.discs(4.2, view, plasma, "e", 0.55, hides=0.1)
-    layer.discs(4.0, view, points.where(kind < 0.5), "h", 0.16, hides=0.1)
+    layer.discs(4.3, view, plasma, "h", 0.26, hides=0.2, rough=0.12)
+    layer.discs(4.1, view, plasma, "e", 0.5, hides=0.1, rough=0.12)
     eosinophil = points.where((kind > 0.78) & (kind < 0.83))
-    layer.discs(4.6, view, eosinophil, "e", 1.15, hides=0.5)
+    layer.discs(4.6, view, eosinophil, "e", 1.05, hides=0.4, rough=0.12)
     layer.nuclei("lymphocyte", view, points.where(kind < 0.5))
     layer.nuclei("plasma", view, plasma)
     layer.nuclei("eosinophil", view, eosinophil)
@@ -52,15 +52,15 @@ def capillaries(layer: Layer, view: View, seed: int, spacing: float, share: floa
     points = points.where(points.chance(7) < share)
     if not len(points):
         return
-    layer.discs(6.5, view, points, "e", 0.55, hides=0.9, rough=0.14)
-    layer.discs(4.8, view, points, "e", 0.0, hides=1.0, rough=0.16)
+    layer.discs(5.6, view, points, "e", 0.45, hides=0.8, rough=0.14)
+    layer.discs(4.2, view, points, "e", 0.0, hides=1.0, rough=0.18, spread=0.25)
     filled = points.where(points.chance(9) < 0.3 + 0.7 * blood)
-    layer.discs(3.3, view, filled, "r", 0.85, hides=0.9, pallor=0.3)
+    layer.discs(2.7, view, filled, "r", 0.7, hides=0.9, pallor=0.2)
     turn = points.chance(5) * np.float32(2 * np.pi)
     rim = points.where(points.chance(6) < 0.8)
     if len(rim):
         turn = rim.chance(5) * np.float32(2 * np.pi)
-        moved = type(rim)(rim.x + 5.6 * np.cos(turn), rim.y + 5.6 * np.sin(turn), rim.i, rim.j, rim.seed)
+        moved = type(rim)(rim.x + 4.9 * np.cos(turn), rim.y + 4.9 * np.sin(turn), rim.i, rim.j, rim.seed)
         layer.nuclei("endothelium", view, moved, turn + np.float32(np.pi / 2))
 
 
@@ -69,19 +69,24 @@ def adipose(view: View, traits: Traits, seed: int) -> Layer:
     layer = Layer.blank(view)
     size = 62 + 50 * traits.size
     coarse = view.coarse(2)
-    # Septa waver: the cells are looked up at slightly shifted places.
-    tiling = cells(coarse, size, seed, 0.42)
-    wander = 2.2 * fractal(coarse, 26, seed + 3, 2)
-    border = magnify(tiling.border + wander * ramp(tiling.border, 14, 0), 2, view)
-    thick = 0.75 + 0.55 * magnify(ramp(smooth(coarse, 40, seed + 5), 0.2, 1.8), 2, view) * 2
-    line = np.exp(-((np.abs(border) / thick) ** 2))
-    film = magnify(ramp(fractal(coarse, 34, seed + 6, 2), 0.75, 1.1) * ramp(tiling.border, 26, 8), 2, view)
-    edge = magnify(np.exp(-((fractal(coarse, 34, seed + 6, 2) - 0.95) ** 2) / 0.008) * ramp(tiling.border, 26, 8), 2, view)
-    streak = flow(view, traits.angle * np.pi, seed + 8, sway=12, scale=60).streaks("fibre")
-    knot = magnify(ramp(smooth(coarse, 55, seed + 9), 1.1, 1.7) * ramp(tiling.border, 13, 3), 2, view)
-    layer.e = line * (0.42 + 0.06 * streak) + film * (0.19 + 0.035 * streak) + 0.1 * edge + knot * (0.4 + 0.12 * streak)
-    layer.h = line * (0.17 + 0.05 * streak) + film * 0.03 + 0.05 * edge + knot * 0.18
+    waver = (1.5 * fractal(coarse, 22, seed + 3, 2), 1.5 * fractal(coarse, 22, seed + 4, 2))
+    tiling = cells(coarse, size, seed, 0.42, waver)
+    border = magnify(tiling.border, 2, view)
+    thick = 0.65 + 1.2 * magnify(ramp(smooth(coarse, 40, seed + 5), 0.3, 2.2), 2, view)
+    line = np.exp(-((border / thick) ** 2))
+    # Films: folded membranes, sheets with a sharp edge that hang on the septa.
+    sheets = cells(coarse, 34, seed + 6, 0.45, (waver[1], waver[0]))
+    held = (uniform(sheets.i, sheets.j, seed, 9) < 0.30) * ramp(tiling.border, 19, 13) * ramp(sheets.border, 0, 1.6)
+    film = magnify(held.astype(np.float32), 2, view)
+    seam = magnify((np.exp(-(((sheets.border - 1.2) / 0.9) ** 2)) * held).astype(np.float32), 2, view)
+    rough = sample_flat("cloud", view, seed % 89, 2.0)
+    streak = flow(view, traits.angle * np.pi, seed + 8, sway=12, scale=60).streaks("fibre", 1.5)
+    knot = magnify(ramp(smooth(coarse, 55, seed + 9), 0.9, 1.6) * ramp(tiling.border, 11, 2), 2, view)
+    layer.e = line * (0.40 + 0.08 * rough) + film * (0.14 + 0.02 * streak + 0.02 * rough) + 0.12 * seam
+    layer.e += knot * (0.26 + 0.05 * streak)
+    layer.h = line * (0.20 + 0.06 * rough) + film * 0.03 + 0.05 * seam + knot * (0.12 + 0.03 * streak)
     np.clip(layer.e, 0, None, out=layer.e)
+    np.clip(layer.h, 0, None, out=layer.h)
     # Nuclei lie in the septa, along them.
     points = scatter(view, 11, seed + 11, 8)
     points = points.where(points.chance(7) < 0.4)
@@ -111,15 +116,19 @@ def _spindles(
 def dense_stroma(view: View, traits: Traits, seed: int) -> Layer:
     """Thick wavy collagen bundles, clefts between them, few thin nuclei."""
     layer = Layer.blank(view)
-    lines = flow(view, traits.angle * np.pi, seed, sway=10 + 22 * traits.wave, scale=70, crimp=2.5 * traits.wave)
+    lines = flow(
+        view, traits.angle * np.pi, seed, sway=8 + 16 * traits.wave, scale=60, crimp=1.5 + 3.5 * traits.wave, rough=1.1
+    )
     fibre = lines.streaks("fibre")
-    bundle = lines.streaks("strand", 3.2, 1.4, 31)
-    cleft = ramp(bundle, -1.5 + 0.9 * traits.oedema, -1.9 + 0.9 * traits.oedema)
-    patch = fractal(view.coarse(4), 60, seed + 3, 2)
-    tone = magnify(patch, 4, view)
-    body = 0.56 + 0.10 * fibre + 0.07 * bundle + 0.05 * tone
+    bundle = lines.streaks("strand", 2.2, 1.0, 31)
+    gaps = lines.streaks("gap", 1.1, 1.0, 57)
+    tone = magnify(fractal(view.coarse(4), 60, seed + 3, 2), 4, view)
+    rough = sample_flat("cloud", view, seed % 89)
+    edge = -2.1 + 1.2 * traits.oedema
+    cleft = ramp(gaps + 0.18 * rough + 0.25 * tone, edge, edge - 0.35)
+    body = 0.54 + 0.09 * fibre + 0.10 * bundle + 0.05 * tone + 0.035 * rough
     layer.e = np.clip(body, 0.1, None) * (1 - 0.93 * cleft)
-    layer.h = np.clip(0.05 + 0.03 * tone + 0.025 * fibre, 0, None) * (1 - cleft)
+    layer.h = np.clip(0.06 + 0.03 * tone + 0.025 * fibre + 0.02 * rough, 0, None) * (1 - cleft)
     _spindles(layer, view, lines, "fibrocyte", 17, 0.35 + 0.4 * traits.cells, seed + 5)
     _spindles(layer, view, lines, "fibroblast", 30, 0.25 + 0.4 * traits.cells, seed + 6)
     inflammation(layer, view, seed + 7, 0.04 * traits.cells)
@@ -130,16 +139,17 @@ def dense_stroma(view: View, traits: Traits, seed: int) -> Layer:
 def loose_stroma(view: View, traits: Traits, seed: int) -> Layer:
     """Oedematous connective tissue: fine wisps in much clear space, scattered cells, capillaries."""
     layer = Layer.blank(view)
-    lines = flow(view, traits.angle * np.pi, seed, sway=24 + 20 * traits.wave, scale=45, crimp=4)
-    wisp = lines.streaks("strand", 0.9, 1.0)
-    band = lines.streaks("strand", 2.6, 1.0, 17)
-    ground = magnify(fractal(view.coarse(4), 40, seed + 3, 3), 4, view)
-    open_space = 0.5 + 0.9 * traits.oedema
-    thread = ramp(wisp + 0.5 * band, 0.2 + 0.5 * open_space, 1.7 + 0.5 * open_space)
-    collagen = ramp(band + 0.6 * ground, 0.7, 1.7)
-    haze = np.clip(0.16 + 0.06 * ground + 0.04 * wisp - 0.1 * traits.oedema, 0.015, None)
-    layer.e = haze + 0.42 * thread + (0.30 + 0.05 * wisp) * collagen
-    layer.h = 0.35 * haze + 0.10 * thread + 0.03 * collagen
+    lines = flow(view, traits.angle * np.pi, seed, sway=14 + 16 * traits.wave, scale=45, crimp=4, rough=1.3)
+    thread = lines.streaks("mesh", 0.8, 1.0)
+    wisp = lines.streaks("fibre", 1.0, 1.0, 41)
+    band = lines.streaks("strand", 2.4, 1.0, 17)
+    ground = magnify(fractal(view.coarse(4), 34, seed + 3, 3), 4, view)
+    rough = sample_flat("cloud", view, seed % 89)
+    empty = ramp(ground + 0.3 * rough + 0.35 * band, 0.9 - 1.3 * traits.oedema, -0.3 - 1.3 * traits.oedema)
+    collagen = ramp(band + 0.8 * ground, 0.5 + traits.oedema, 1.3 + traits.oedema)
+    haze = np.clip(0.22 + 0.05 * ground + 0.05 * wisp + 0.04 * rough, 0.02, None) * (0.25 + 0.75 * (1 - empty))
+    layer.e = haze + np.clip(0.10 * thread + 0.05, 0, None) * (1 - 0.4 * empty) + (0.22 + 0.07 * wisp) * collagen
+    layer.h = 0.38 * haze + np.clip(0.035 * thread, 0, None) + 0.02 * collagen
     _spindles(layer, view, lines, "fibroblast", 19, 0.3 + 0.4 * traits.cells, seed + 5, 0.6)
     _spindles(layer, view, lines, "fibrocyte", 22, 0.4, seed + 6, 0.5)
     inflammation(layer, view, seed + 7, 0.06 + 0.22 * traits.cells)
@@ -150,16 +160,21 @@ def loose_stroma(view: View, traits: Traits, seed: int) -> Layer:
 def desmoplastic_stroma(view: View, traits: Traits, seed: int) -> Layer:
     """Stroma that answers to a tumour: cellular, with plump fibroblasts in wavy, somewhat bluish collagen."""
     layer = Layer.blank(view)
-    lines = flow(view, traits.angle * np.pi, seed, sway=8 + 26 * traits.wave, scale=55, crimp=2 + 3 * traits.wave)
-    fibre = lines.streaks("fibre")
-    strand = lines.streaks("strand", 1.6, 1.3, 11)
-    ground = magnify(fractal(view.coarse(4), 50, seed + 3, 3), 4, view)
-    gap = ramp(strand + 0.4 * ground, -0.9 + 0.5 * traits.oedema, -2.0 + 0.5 * traits.oedema)
-    layer.e = np.clip(0.46 + 0.09 * fibre + 0.08 * strand + 0.06 * ground, 0.06, None) * (1 - 0.85 * gap)
-    layer.h = np.clip(0.10 + 0.035 * fibre + 0.04 * ground, 0, None) * (1 - 0.6 * gap)
-    _spindles(layer, view, lines, "fibroblast", 14, 0.35 + 0.35 * traits.cells, seed + 5, 0.3)
+    lines = flow(
+        view, traits.angle * np.pi, seed, sway=6 + 18 * traits.wave, scale=50, crimp=1.5 + 2.5 * traits.wave, rough=1.2
+    )
+    fibre = lines.streaks("fibre", 0.9)
+    strand = lines.streaks("strand", 1.3, 1.0, 11)
+    gaps = lines.streaks("gap", 0.8, 1.0, 57)
+    ground = magnify(fractal(view.coarse(4), 44, seed + 3, 3), 4, view)
+    rough = sample_flat("cloud", view, seed % 89)
+    edge = -1.9 + 1.1 * traits.oedema
+    gap = ramp(gaps + 0.2 * rough + 0.35 * ground, edge, edge - 0.5)
+    layer.e = np.clip(0.46 + 0.08 * fibre + 0.10 * strand + 0.06 * ground + 0.04 * rough, 0.06, None) * (1 - 0.88 * gap)
+    layer.h = np.clip(0.10 + 0.03 * fibre + 0.04 * ground + 0.03 * strand, 0, None) * (1 - 0.7 * gap)
+    _spindles(layer, view, lines, "fibroblast", 14, 0.25 + 0.35 * traits.cells, seed + 5, 0.3)
     _spindles(layer, view, lines, "fibrocyte", 15, 0.3, seed + 9, 0.3)
-    _spindles(layer, view, lines, "reactive", 24, 0.3 + 0.3 * traits.cells, seed + 6, 0.4)
+    _spindles(layer, view, lines, "reactive", 24, 0.2 + 0.3 * traits.cells, seed + 6, 0.4)
     inflammation(layer, view, seed + 7, 0.03 + 0.22 * traits.cells * traits.cells)
     capillaries(layer, view, seed + 8, 70, 0.2 + 0.3 * traits.blood, traits.blood)
     return layer
@@ -168,14 +183,17 @@ def desmoplastic_stroma(view: View, traits: Traits, seed: int) -> Layer:
 def smooth_muscle(view: View, traits: Traits, seed: int) -> Layer:
     """Tight parallel eosinophilic fibres with cigar-shaped nuclei and thin clefts between fascicles."""
     layer = Layer.blank(view)
-    lines = flow(view, traits.angle * np.pi, seed, sway=5 + 12 * traits.wave, scale=90, crimp=0.8 * traits.wave)
-    fibre = lines.streaks("fibre", 1.15, 1.2)
-    fascicle = lines.streaks("strand", 3.6, 2.2, 23)
-    cleft = ramp(fascicle, -1.75 + 0.8 * traits.oedema, -2.2 + 0.8 * traits.oedema)
-    tone = magnify(fractal(view.coarse(4), 70, seed + 3, 2), 4, view)
-    layer.e = np.clip(0.80 + 0.09 * fibre + 0.04 * fascicle + 0.05 * tone, 0.2, None) * (1 - 0.9 * cleft)
-    layer.h = np.clip(0.17 + 0.035 * fibre + 0.03 * tone, 0.02, None) * (1 - 0.9 * cleft)
-    _spindles(layer, view, lines, "muscle", 15.5, 0.5 + 0.25 * traits.cells, seed + 5, 0.08)
+    lines = flow(view, traits.angle * np.pi, seed, sway=4 + 9 * traits.wave, scale=80, crimp=1.2 * traits.wave, rough=0.8)
+    fibre = lines.streaks("fibre", 1.2, 1.6)
+    cell = lines.streaks("strand", 1.5, 2.2, 23)
+    gaps = lines.streaks("gap", 1.0, 1.5, 57)
+    tone = magnify(fractal(view.coarse(4), 60, seed + 3, 2), 4, view)
+    rough = sample_flat("cloud", view, seed % 89)
+    edge = -2.0 + 1.1 * traits.oedema
+    cleft = ramp(gaps + 0.15 * rough + 0.3 * tone, edge, edge - 0.4)
+    layer.e = np.clip(0.76 + 0.07 * fibre + 0.09 * cell + 0.05 * tone + 0.03 * rough, 0.2, None) * (1 - 0.9 * cleft)
+    layer.h = np.clip(0.15 + 0.03 * fibre + 0.03 * tone + 0.02 * cell, 0.02, None) * (1 - 0.9 * cleft)
+    _spindles(layer, view, lines, "muscle", 14.5, 0.35 + 0.3 * traits.cells, seed + 5, 0.08)
     _spindles(layer, view, lines, "fibrocyte", 30, 0.4, seed + 6, 0.1)
     capillaries(layer, view, seed + 8, 80, 0.25 * traits.blood, traits.blood)
     inflammation(layer, view, seed + 7, 0.015 * traits.cells)
@@ -185,15 +203,18 @@ def smooth_muscle(view: View, traits: Traits, seed: int) -> Layer:
 def nerve(view: View, traits: Traits, seed: int) -> Layer:
     """A nerve bundle: pale wavy fibres in step, slender S-shaped nuclei, clear halos of myelin, perineurium."""
     layer = Layer.blank(view)
-    lines = flow(view, traits.angle * np.pi, seed, sway=5, scale=110, crimp=5.0 + 2.5 * traits.wave)
+    lines = flow(view, traits.angle * np.pi, seed, sway=7, scale=90, crimp=3.0 + 2.0 * traits.wave, rough=1.0)
     fibre = lines.streaks("fibre", 0.9)
-    strand = lines.streaks("strand", 1.3, 1.6, 9)
-    halo = ramp(strand, -0.5, -1.6) * (0.45 + 0.4 * traits.oedema)
+    thread = lines.streaks("mesh", 0.7, 1.6, 9)
+    strand = lines.streaks("strand", 1.1, 1.4, 9)
+    rough = sample_flat("cloud", view, seed % 89)
+    halo = ramp(strand + 0.5 * rough, -0.2, -1.4) * (0.45 + 0.4 * traits.oedema)
     sheath = ramp(np.abs(np.mod(lines.v / np.float32(150 + 80 * traits.size), 1) - np.float32(0.5)), 0.455, 0.485)
-    layer.e = np.clip(0.30 + 0.07 * fibre + 0.06 * strand, 0.05, None) * (1 - halo)
-    layer.h = np.clip(0.10 + 0.03 * fibre, 0, None) * (1 - 0.7 * halo)
-    layer.e += sheath * (0.62 + 0.1 * fibre - layer.e)
-    _spindles(layer, view, lines, "schwann", 12.5, 0.55 + 0.3 * traits.cells, seed + 5, 0.25)
+    layer.e = np.clip(0.27 + 0.06 * fibre + 0.05 * thread + 0.03 * rough, 0.04, None) * (1 - halo)
+    layer.h = np.clip(0.10 + 0.03 * fibre + 0.02 * thread, 0, None) * (1 - 0.7 * halo)
+    layer.e += sheath * (0.60 + 0.1 * fibre - layer.e)
+    _spindles(layer, view, lines, "schwann", 12.5, 0.30 + 0.35 * traits.cells, seed + 5, 0.3)
+    _spindles(layer, view, lines, "fibrocyte", 17, 0.4, seed + 6, 0.25)
     capillaries(layer, view, seed + 8, 90, 0.3 * traits.blood, traits.blood)
     return layer
 
@@ -213,6 +234,40 @@ def spindle_tumour(view: View, traits: Traits, seed: int) -> Layer:
     points = scatter(view, 26, seed + 9, 9)
     layer.nuclei("tumour3", view, points.where(points.chance(7) < 0.5 * traits.atypia))
     capillaries(layer, view, seed + 8, 60, 0.3 * traits.blood, traits.blood)
+    return layer
+
+
+def bone(view: View, traits: Traits, seed: int) -> Layer:
+    """Lamellar bone: smooth deep pink matrix in fine layers with osteocytes in small clear lacunae."""
+    layer = Layer.blank(view)
+    lines = flow(view, traits.angle * np.pi, seed, sway=20, scale=120, rough=0.3)
+    tone = magnify(fractal(view.coarse(4), 90, seed + 3, 2), 4, view)
+    layers = np.sin(lines.v * np.float32(2 * np.pi / 5.5)) * ramp(tone, -0.6, 0.6)
+    rough = sample_flat("cloud", view, seed % 89)
+    crack = ramp(lines.streaks("gap", 1.6, 3.0, 7), -2.6, -2.9)
+    layer.e = np.clip(0.92 + 0.05 * layers + 0.06 * tone + 0.03 * rough, 0.3, None) * (1 - 0.9 * crack)
+    layer.h = np.clip(0.07 + 0.04 * tone + 0.02 * rough, 0, None) * (1 - 0.9 * crack)
+    points = scatter(view, 26, seed + 5, 8, 0.48)
+    points = points.where(points.chance(7) < 0.65)
+    layer.discs(3.0, view, points, "e", 0.1, hides=0.85, rough=0.16)
+    layer.nuclei("osteocyte", view, points.where(points.chance(8) < 0.75), lines.angle_at(points)[points.chance(8) < 0.75])
+    return layer
+
+
+def cartilage(view: View, traits: Traits, seed: int) -> Layer:
+    """Hyaline cartilage: blue-grey glassy matrix, darker around pairs of cells in clear lacunae."""
+    layer = Layer.blank(view)
+    tone = magnify(fractal(view.coarse(4), 80, seed + 3, 2), 4, view)
+    rough = sample_flat("cloud", view, seed % 89)
+    depth = 0.30 + 0.30 * traits.secretion
+    layer.h = np.clip(depth + 0.06 * tone + 0.012 * rough, 0.05, None)
+    layer.e = np.clip(0.20 + 0.06 * tone + 0.012 * rough, 0.03, None)
+    points = scatter(view, 30, seed + 5, 10, 0.48)
+    points = points.where(points.chance(7) < 0.8)
+    layer.discs(8.5, view, points, "h", depth + 0.16, hides=0.0, rough=0.12)
+    layer.discs(5.6, view, points, "h", 0.05, hides=0.95, rough=0.14, spread=0.2)
+    layer.discs(3.6, view, points.where(points.chance(8) < 0.7), "e", 0.3, hides=0.0, rough=0.2)
+    layer.nuclei("chondrocyte", view, points.where(points.chance(8) < 0.8))
     return layer
 
 

@@ -14,7 +14,7 @@ from lile_engine.phantom.connective import (
     loose_stroma,
     ramp,
 )
-from lile_engine.phantom.layer import Layer, Traits
+from lile_engine.phantom.layer import Layer, Stamps, Traits
 from lile_engine.phantom.noise import (
     Floats,
     Points,
@@ -79,7 +79,7 @@ def normal_mucosa(view: View, traits: Traits, seed: int) -> Layer:
     calm = Traits(cells=0.3, oedema=0.35 + 0.4 * traits.oedema, wave=0.6, blood=traits.blood, angle=traits.angle)
     layer = loose_stroma(view, calm, seed + 50)
     inflammation(layer, view, seed + 51, 0.35 + 0.5 * traits.cells, 8.5)
-    return _glands(view, traits, seed, layer, goblets=0.35 + 0.55 * traits.secretion, spacing=86 + 18 * traits.size)
+    return _glands(view, traits, seed, layer, goblets=0.35 + 0.55 * traits.secretion, spacing=84 + 26 * traits.size)
 
 
 def benign_glands(view: View, traits: Traits, seed: int) -> Layer:
@@ -90,69 +90,78 @@ def benign_glands(view: View, traits: Traits, seed: int) -> Layer:
 
 def _glands(view: View, traits: Traits, seed: int, layer: Layer, goblets: float, spacing: float) -> Layer:
     mucous = goblets > 0
-    radius = spacing * (0.43 if mucous else 0.36)
-    rings, glands, outline = _rings(view, spacing, radius, seed, 0.5)
+    radius = spacing * (0.455 if mucous else 0.37)
+    rings, glands, outline = _rings(view, spacing, radius, seed, 0.45)
     rough = sample_flat("cloud", view, seed % 89)
     grain = sample_flat("grain", view, seed % 83)
     inside = ramp(rings.rho + 0.012 * rough, 1.015, 0.985)
-    height = np.float32(24.0 if mucous else 13.0)
-    depth = (1 - rings.rho) * rings.radius
-    lumen_at = np.maximum(rings.radius - height, 0.16 * rings.radius)
-    lumen = ramp(depth + 0.9 * rough, 0.0, 2.0) * ramp(rings.rho * rings.radius + 1.1 * rough - lumen_at, 0.8, -0.8)
-    cell_width = np.float32(9.5 if mucous else 6.5)
-    count = np.maximum(np.rint(2 * np.pi * radius / cell_width), 6)
-    sector = (rings.theta / np.float32(2 * np.pi) + 0.5) * np.float32(count) + 0.10 * rough
+    distance = rings.rho * rings.radius
+    depth = rings.radius - distance
+    height = np.float32(0.80) * rings.radius if mucous else np.float32(13.0)
+    lumen_at = np.maximum(rings.radius - height, 0.15 * rings.radius)
+    top = distance - lumen_at
+    lumen = ramp(top + 1.0 * rough, 0.8, -0.8)
+    cell_width = np.float32(12.0 if mucous else 6.5)
+    count = max(int(np.rint(2 * np.pi * radius / cell_width)), 6)
+    sector = (rings.theta / np.float32(2 * np.pi) + 0.5) * np.float32(count) + 0.06 * rough
     index = np.floor(sector).astype(np.int64)
     f = sector - index
-    index %= int(count)
+    index %= count
     number = rings.chance_i * 8191 + rings.chance_j
     luck = uniform(number, index, seed, 31)
     # Lateral membranes: darker between cells.
-    wall = np.exp(-((np.minimum(f, 1 - f) * cell_width / 0.8) ** 2))
-    e = 0.50 + 0.05 * rough + 0.10 * wall
-    h = 0.22 + 0.04 * grain + 0.05 * wall
+    wide = distance * np.float32(2 * np.pi / count)
+    wall = np.exp(-((np.minimum(f, 1 - f) * wide / 0.7) ** 2))
+    e = 0.50 + 0.06 * rough + 0.04 * grain + 0.08 * wall
+    h = 0.24 + 0.04 * grain + 0.03 * rough + 0.05 * wall
     if mucous:
-        top = rings.rho * rings.radius - lumen_at
-        # A goblet is an oval vacuole above the nucleus: broad near the lumen, tapering towards the base.
-        depth_in = np.clip(depth / height, 0, 1.4)
-        centre = 0.62 + 0.12 * (uniform(number, index, seed, 32) - 0.5)
-        belly = ((f - 0.5) / (0.60 - 0.10 * np.abs(depth_in - 0.6))) ** 2 * 1.15 + ((depth_in - centre) / 0.36) ** 2
-        goblet = ramp(belly + 0.05 * rough, 1.06, 0.90) * (luck < goblets)
-        foam = 0.10 + 0.03 * grain + 0.02 * rough
-        e = e * (1 - goblet) + goblet * 0.06
-        h = h * (1 - goblet) + goblet * foam
-        e = e + 0.10 * ramp(top, 2.5, 0.5) * (1 - goblet)
-    else:
-        e = e + 0.12 * ramp(rings.rho * rings.radius - lumen_at, 2.0, 0.3)
+        # A goblet is a balloon of pale mucus above the nucleus: broad towards the lumen, tapering to the base.
+        place = np.clip(depth / height, 0, 1.4)
+        own = uniform(number, index, seed, 32)
+        middle, long = 0.62 + 0.10 * (own - 0.5), 0.27 + 0.09 * own
+        belly = ((f - 0.5) / (0.56 - 0.18 * np.abs(place - 0.62))) ** 2 + ((place - middle) / long) ** 2
+        goblet = ramp(belly + 0.04 * rough, 1.05, 0.86) * (luck < goblets)
+        foam = np.clip(0.095 + 0.03 * grain + 0.035 * sample_flat("web", view, seed % 67, 0.8), 0, None)
+        rim = np.exp(-(((belly - 1.08) / 0.14) ** 2)) * (luck < goblets)
+        e = e * (1 - goblet) + goblet * (0.045 + 0.02 * rough) + 0.06 * rim
+        h = h * (1 - goblet) + goblet * foam + 0.07 * rim
+        # Between goblets the cells are taller and pinker; everything darkens where the nuclei crowd.
+        base = ramp(depth, 9.0, 3.0)
+        h = h + 0.16 * base * (1 - goblet)
+    e = e + 0.12 * ramp(top, 2.2, 0.3)
     halo = ramp(np.abs(rings.rho - 1.02) * rings.radius, 1.6, 0.2)
-    ghost = 0.02 + 0.02 * ramp(rough, 0.5, 2)
-    e = np.clip(e, 0, None) * (1 - lumen) + lumen * ghost
-    h = np.clip(h, 0, None) * (1 - lumen) + lumen * ghost * 1.5
+    slime = 0.02 + 0.03 * ramp(rough + sample_flat("web", view, seed % 59, 1.2), 0.8, 2.4)
+    e = np.clip(e, 0, None) * (1 - lumen) + lumen * slime
+    h = np.clip(h, 0, None) * (1 - lumen) + lumen * slime * 1.5
     layer.e = layer.e * (1 - inside) + e * inside
     layer.h = layer.h * (1 - inside) + h * inside
     layer.e += 0.12 * halo * (1 - inside)
-    outside = _keep_outside(layer, view, rings.rho > 1.0)
-    layer.stamps = outside
-    # Basal nuclei, one a cell.
-    sectors = np.arange(int(count))
-    angle = ((sectors + 0.5) / count - 0.5) * 2 * np.pi
-    gi, si = np.meshgrid(np.arange(len(glands)), sectors, indexing="ij")
-    gi, si = gi.ravel(), si.ravel()
-    pick = (angle[si] * (_ANGLES / (2 * np.pi))).astype(np.int64) % _ANGLES
-    ids = glands.i[gi] * 8191 + glands.j[gi]
-    inset = (4.6 if mucous else 5.2) + 2.2 * uniform(ids, si, seed, 33)
-    reach = outline[gi, pick] - inset
-    points = Points(
-        (glands.x[gi] + reach * np.cos(angle[si])).astype(np.float32),
-        (glands.y[gi] + reach * np.sin(angle[si])).astype(np.float32),
-        ids, si, seed + 34,
-    )
-    lie = angle[si] + (np.pi / 2 if mucous else 0) * (uniform(ids, si, seed, 31) < goblets)
-    layer.nuclei("crypt" if mucous else "duct", view, points, lie.astype(np.float32))
+    layer.stamps = keep_where(layer, view, rings.rho > 1.03)
+    # Nuclei in a row along the base, a second row squeezed between here and there.
+    rows = ((6.0, 4.0, 1.0), (8.5, 9.5, 0.45)) if mucous else ((6.5, 5.6, 1.0),)
+    for row, (pitch, inset, share) in enumerate(rows):
+        places = max(int(np.rint(2 * np.pi * radius / pitch)), 6)
+        sectors = np.arange(places)
+        gi, si = (a.ravel() for a in np.meshgrid(np.arange(len(glands)), sectors, indexing="ij"))
+        ids = glands.i[gi] * 8191 + glands.j[gi]
+        turn = ((si + 0.5 + 0.5 * (uniform(ids, si, seed, 35 + row) - 0.5)) / places - 0.5) * 2 * np.pi
+        pick = (turn * (_ANGLES / (2 * np.pi))).astype(np.int64) % _ANGLES
+        reach = outline[gi, pick] - inset - 2.2 * uniform(ids, si, seed, 40 + row)
+        points = Points(
+            (glands.x[gi] + reach * np.cos(turn)).astype(np.float32),
+            (glands.y[gi] + reach * np.sin(turn)).astype(np.float32),
+            ids, si, seed + 34 + row,
+        )
+        # Under a full goblet the nucleus is pressed flat against the base.
+        cell = np.floor((turn / (2 * np.pi) + 0.5) * count).astype(np.int64) % count
+        full = (uniform(ids, cell, seed, 31) < goblets) & (row == 0)
+        lie = turn + np.where(full, np.pi / 2, 0) + (uniform(ids, si, seed, 45) - 0.5) * 0.6
+        there = uniform(ids, si, seed, 46) < share
+        layer.nuclei("crypt" if mucous else "duct", view, points.where(there), lie[there].astype(np.float32))
     return layer
 
 
-def _keep_outside(layer: Layer, view: View, mask: NDArray[np.bool_]) -> list:  # type: ignore[type-arg]
+def keep_where(layer: Layer, view: View, mask: NDArray[np.bool_]) -> list[Stamps]:
     """The layer's stamps whose centre lies where ``mask`` is true (or outside the view)."""
     kept = []
     for batch in layer.stamps:
@@ -177,9 +186,9 @@ class _Grade:
 
 
 _GRADES = {
-    1: _Grade(62, -0.55, 1.02, "tumour1", 6.2, 1.0, 0.04, 0.2),
-    2: _Grade(40, -0.75, 1.10, "tumour2", 8.0, 0.6, 0.12, 0.4),
-    3: _Grade(56, -1.15, 2.35, "tumour3", 10.5, 0.0, 0.22, 0.5),
+    1: _Grade(66, -0.60, 1.05, "tumour1", 5.6, 1.0, 0.04, 0.2),
+    2: _Grade(46, -0.80, 1.20, "tumour2", 7.2, 0.55, 0.12, 0.4),
+    3: _Grade(60, -1.15, 2.45, "tumour3", 9.4, 0.0, 0.22, 0.5),
 }
 
 
@@ -202,17 +211,23 @@ def adenocarcinoma(view: View, traits: Traits, seed: int, grade: int) -> Layer:
     hole_px = magnify(np.ascontiguousarray(hole[cut]), step, view)
     rough = sample_flat("cloud", view, seed % 89)
     grain = sample_flat("grain", view, seed % 83)
+    blotch = sample_flat("cloud", view, seed % 79, 3.0)
     inside = ramp(border_px + 0.5 * rough, -0.4, 0.6)
-    lumen = ramp(hole_px + 1.1 * rough, 0.7, -0.7)
-    cleft = ramp(np.abs(border_px + 1.2), 1.5, 0.4) * ramp(rough, 0.4, 1.6)
-    e = 0.56 + 0.05 * rough + 0.03 * grain + 0.16 * ramp(hole_px, 4.0, 0.5)
-    h = 0.34 + 0.05 * rough + 0.04 * grain + (0.05 if grade == 3 else 0.0)
-    debris = ramp(sample_flat("cloud", view, seed % 61, 2.0), 0.3, 1.4) * ramp(hole_px, -4, -9)
+    lumen = ramp(hole_px + 1.2 * rough + 0.5 * blotch, 0.7, -0.7)
+    cleft = ramp(np.abs(border_px + 1.2), 1.5, 0.4) * ramp(blotch, 0.3, 1.4)
+    slit = ramp(sample_flat("web", view, seed % 71, 2.0) + 0.3 * rough, 2.6, 3.4)
+    e = 0.54 + 0.05 * rough + 0.03 * grain + 0.05 * blotch + 0.14 * ramp(hole_px, 3.5, 0.3)
+    h = 0.30 + 0.05 * rough + 0.04 * grain + 0.03 * blotch + (0.05 if grade == 3 else 0.0)
+    if look.palisade:
+        # Crowded nuclei blur into a darker basal band; the cytoplasm above is paler.
+        h += 0.10 * look.palisade * ramp(border_px, 15, 7)
+    e, h = e * (1 - 0.8 * slit), h * (1 - 0.8 * slit)
+    debris = ramp(sample_flat("cloud", view, seed % 61, 2.0) + 0.4 * rough, 0.3, 1.6) * ramp(hole_px, -4, -9)
     e = e * (1 - lumen) + lumen * (0.02 + 0.45 * look.necrosis * debris)
     h = h * (1 - lumen) + lumen * (0.02 + 0.15 * look.necrosis * debris)
-    layer.e = layer.e * (1 - 0.8 * cleft) * (1 - inside) + np.clip(e, 0, None) * inside
-    layer.h = layer.h * (1 - 0.8 * cleft) * (1 - inside) + np.clip(h, 0, None) * inside
-    layer.stamps = _keep_outside(layer, view, border_px < -2.0)
+    layer.e = layer.e * (1 - 0.85 * cleft) * (1 - inside) + np.clip(e, 0, None) * inside
+    layer.h = layer.h * (1 - 0.85 * cleft) * (1 - inside) + np.clip(h, 0, None) * inside
+    layer.stamps = keep_where(layer, view, border_px < -2.0)
 
     def at(points: Points, plane: Floats) -> Floats:
         rows = np.clip(((points.y - wide.y0) / wide.mpp).astype(int), 0, wide.height - 1)
@@ -225,7 +240,7 @@ def adenocarcinoma(view: View, traits: Traits, seed: int, grade: int) -> Layer:
     keep = (base > 2.5) & (top > 3.5)
     if look.palisade:
         # Nuclei crowd at the base and thin out towards the lumen.
-        keep &= points.chance(7) < 1 - look.palisade * np.clip((base - 12) / 10, 0, 0.95)
+        keep &= points.chance(7) < 1 - look.palisade * np.clip((base - 11) / 7, 0, 0.97)
     points = points.where(keep)
     radial = np.arctan2(at(points, gy), at(points, gx))
     lean = (points.chance(5) - 0.5) * np.float32(0.7 if grade == 1 else 1.6 if grade == 2 else 6.3)
@@ -260,8 +275,8 @@ def squamous(view: View, traits: Traits, seed: int, keratin: bool, malignant: bo
     cut = (slice(crop, crop + coarse.height), slice(crop, crop + coarse.width))
     level = magnify(np.ascontiguousarray(field[cut]), step, view)
     depth = magnify(np.ascontiguousarray(base[cut]), step, view)
-    spacing = 15.0 if malignant else 13.5
-    tiling = cells(coarse, spacing, seed + 3, 0.3)
+    spacing = 13.0 if malignant else 12.0
+    tiling = cells(coarse, spacing, seed + 3, 0.42)
     border = magnify(tiling.border, step, view)
     rough, grain = sample_flat("cloud", view, seed % 89), sample_flat("grain", view, seed % 83)
     inside = ramp(depth + 0.5 * rough, -0.4, 0.6)
@@ -278,7 +293,7 @@ def squamous(view: View, traits: Traits, seed: int, keratin: bool, malignant: bo
         h = h * (1 - horn) + horn * 0.04
     layer.e = layer.e * (1 - inside) + np.clip(e, 0, None) * inside
     layer.h = layer.h * (1 - inside) + np.clip(h, 0, None) * inside
-    layer.stamps = _keep_outside(layer, view, depth < -1.5)
+    layer.stamps = keep_where(layer, view, depth < -1.5)
 
     def at(points: Points, plane: Floats) -> Floats:
         rows = np.clip(((points.y - wide.y0) / wide.mpp).astype(int), 0, wide.height - 1)
@@ -286,7 +301,7 @@ def squamous(view: View, traits: Traits, seed: int, keratin: bool, malignant: bo
         out: Floats = plane[rows, cols]
         return out
 
-    centres = cell_seeds(view, spacing, seed + 3, 10, 0.3)
+    centres = cell_seeds(view, spacing, seed + 3, 10, 0.42)
     d, lv = at(centres, base), at(centres, field)
     along = np.arctan2(at(centres, gx), -at(centres, gy))
     prickle = (d > 9) & (lv < horny_at - 0.25)

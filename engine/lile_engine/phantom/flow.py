@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lile_engine.phantom.noise import Floats, Points, View, magnify, sample, smooth
+from lile_engine.phantom.noise import Floats, Points, View, magnify, sample, sample_flat, smooth
 
 _STEP = 4.0
 
@@ -33,8 +33,13 @@ class Flow:
         return sample(kind, self.u * along + np.float32(shift), self.v * across + np.float32(shift * 1.7))
 
 
-def flow(view: View, angle: float, seed: int, *, sway: float, scale: float, crimp: float = 0.0) -> Flow:
-    """Lines in direction ``angle`` (radians) that sway by ``sway`` µm over ``scale`` µm, with finer ``crimp`` µm."""
+def flow(
+    view: View, angle: float, seed: int, *, sway: float, scale: float, crimp: float = 0.0, rough: float = 0.6
+) -> Flow:
+    """Lines in direction ``angle`` (radians) that sway by ``sway`` µm over ``scale`` µm.
+
+    ``crimp`` µm is a finer waviness, ``rough`` µm the unevenness of single fibrils.
+    """
     wide = View(view.x0 - 24, view.y0 - 24, int((view.width * view.mpp + 48) / _STEP) + 2,
                 int((view.height * view.mpp + 48) / _STEP) + 2, _STEP)
 
@@ -48,6 +53,8 @@ def flow(view: View, angle: float, seed: int, *, sway: float, scale: float, crim
     coarse = view.coarse(2)
     u = view.xs[None, :] * c + view.ys[:, None] * s
     v = -view.xs[None, :] * s + view.ys[:, None] * c + magnify(bend(coarse), 2, view)
+    if rough:
+        v += np.float32(rough) * sample_flat("cloud", view, seed % 101, 2.5)
     gy, gx = np.gradient(bend(wide), _STEP)
     theta = np.arctan2(s - gx, c + gy)
     return Flow(u, v, theta.astype(np.float32), (wide.x0, wide.y0))

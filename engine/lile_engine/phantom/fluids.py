@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lile_engine.phantom.connective import capillaries, dense_stroma, ramp
+from lile_engine.phantom.epithelium import keep_where
 from lile_engine.phantom.flow import flow
 from lile_engine.phantom.layer import Layer, Traits
 from lile_engine.phantom.noise import (
@@ -14,6 +15,7 @@ from lile_engine.phantom.noise import (
     cells,
     fractal,
     magnify,
+    sample,
     sample_flat,
     scatter,
     smooth_at,
@@ -25,18 +27,22 @@ def lymphoid(view: View, traits: Traits, seed: int) -> Layer:
     """Sheets of small dark round lymphocytes with hardly any cytoplasm; paler, larger cells in germinal centres."""
     layer = Layer.blank(view)
     rough, grain = sample_flat("cloud", view, seed % 89), sample_flat("grain", view, seed % 83)
-    gap = magnify(fractal(view.coarse(2), 14, seed + 1, 3), 2, view)
-    clear = ramp(gap + 0.25 * rough, 0.15 + 1.3 * (1 - traits.oedema), 0.9 + 1.3 * (1 - traits.oedema))
-    layer.e = np.clip(0.30 + 0.06 * rough + 0.04 * grain, 0, None) * (1 - 0.9 * clear)
-    layer.h = np.clip(0.24 + 0.05 * rough + 0.04 * grain, 0, None) * (1 - 0.9 * clear)
-    points = scatter(view, 6.9 + 1.1 * (1 - traits.cells), seed + 2, 8, 0.36)
-    centre = smooth_at(points.x, points.y, 130, seed + 3) > 1.1 - 0.4 * traits.size
-    thin = np.float32(0.97 - 0.45 * traits.oedema)
-    big = points.where(centre & (points.chance(7) < 0.55))
+    coarse = view.coarse(2)
+    gap = magnify(fractal(coarse, 12, seed + 1, 2), 2, view) + 0.5 * sample_flat("cloud", view, seed % 73, 2.0)
+    open_at = 1.25 - 1.5 * traits.oedema
+    clear = ramp(gap + 0.3 * rough, open_at, open_at + 0.6)
+    layer.e = np.clip(0.30 + 0.06 * rough + 0.04 * grain, 0, None) * (1 - 0.92 * clear)
+    layer.h = np.clip(0.17 + 0.04 * rough + 0.04 * grain, 0, None) * (1 - 0.92 * clear)
+    points = scatter(view, 5.9 + 0.9 * (1 - traits.cells), seed + 2, 8, 0.42)
+    centre = smooth_at(points.x, points.y, 130, seed + 3) > 1.15 - 0.3 * traits.size
+    thin = np.float32(0.97 - 0.42 * traits.oedema)
+    big = points.where(centre & (points.chance(7) < 0.5))
     small = points.where(~centre & (points.chance(7) < thin))
-    layer.discs(3.9, view, small, "h", 0.30, hides=0.2)
-    layer.discs(3.9, view, small, "e", 0.32, hides=0.0)
-    layer.nuclei("lymphocyte", view, small)
+    layer.discs(3.6, view, small, "e", 0.32, hides=0.0, rough=0.14)
+    layer.discs(3.5, view, small, "h", 0.22, hides=0.0, rough=0.14)
+    deep = small.chance(6)
+    layer.nuclei("lymphocyte", view, small.where(deep < 0.8))
+    layer.nuclei("plasma", view, small.where(deep >= 0.8), strength=0.8)
     layer.nuclei("centroblast", view, big)
     eaters = scatter(view, 60, seed + 4, 10)
     eaters = eaters.where(smooth_at(eaters.x, eaters.y, 130, seed + 3) > 1.0)
@@ -110,12 +116,12 @@ def blood(view: View, traits: Traits, seed: int) -> Layer:
     plasma = ramp(ground, 0.4, -0.8)
     layer.e = np.clip(0.10 + 0.16 * plasma + 0.05 * threads * plasma, 0, None) * (1 - clear)
     layer.h = layer.e * 0.08
-    points = scatter(view, 6.1 + 1.2 * traits.oedema, seed + 2, 6, 0.5)
+    points = scatter(view, 5.0 + 1.0 * traits.oedema, seed + 2, 6, 0.5)
     here = smooth_at(points.x, points.y, 45, seed + 1)
     few = points.chance(7) < np.clip(0.92 - 0.75 * ramp(here, 0.9 - 0.9 * traits.oedema, 1.6 - 0.9 * traits.oedema), 0.04, 1)
     points = points.where(few)
     for part, strength in ((points.chance(8) < 0.5, 0.85), (points.chance(8) >= 0.5, 1.0)):
-        layer.discs(3.4, view, points.where(part), "r", strength, hides=0.35, pallor=0.30, rough=0.09)
+        layer.discs(2.8, view, points.where(part), "r", strength, hides=0.35, pallor=0.25, rough=0.12, spread=0.12)
     white = scatter(view, 38, seed + 4, 8)
     white = white.where(white.chance(7) < 0.25)
     layer.discs(5.2, view, white, "e", 0.3, hides=0.9)
@@ -147,8 +153,6 @@ def vessel(view: View, traits: Traits, seed: int) -> Layer:
     rough = sample_flat("cloud", view, seed % 89)
     depth = distance - lumen_at + 0.5 * rough
     thick = wall[number]
-    from lile_engine.phantom.noise import sample  # noqa: PLC0415
-
     u, v = theta * lumen_at, depth + 0.8 * np.sin(theta * 24)
     fibre = sample("fibre", u.astype(np.float32), v.astype(np.float32))
     strand = sample("strand", (u / 2).astype(np.float32), (v / 2).astype(np.float32))
@@ -161,9 +165,7 @@ def vessel(view: View, traits: Traits, seed: int) -> Layer:
     layer.h = layer.h * (1 - in_wall) + in_wall * np.clip(h, 0, None)
     layer.e = (layer.e * (1 - open_) + 0.03 * open_).astype(np.float32)
     layer.h = (layer.h * (1 - open_) + 0.01 * open_).astype(np.float32)
-    from lile_engine.phantom.epithelium import _keep_outside  # noqa: PLC0415
-
-    layer.stamps = _keep_outside(layer, view, depth > thick)
+    layer.stamps = keep_where(layer, view, depth > thick)
 
     def polar(points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
         near = np.argmin((points.x[:, None] - seeds.x[None]) ** 2 + (points.y[:, None] - seeds.y[None]) ** 2, axis=1)
@@ -179,8 +181,8 @@ def vessel(view: View, traits: Traits, seed: int) -> Layer:
     d, turn, near = polar(points)
     keep = (np.abs(d - 0.4) < 1.2) & (points.chance(7) < 0.3)
     layer.nuclei("endothelium", view, points.where(keep), (turn[keep] + np.pi / 2).astype(np.float32))
-    cells_ = scatter(view, 6.6, seed + 7, 6, 0.5)
+    cells_ = scatter(view, 5.4, seed + 7, 6, 0.5)
     d, turn, near = polar(cells_)
     keep = (d < -3.4) & (cells_.chance(7) < np.clip(0.15 + 1.1 * traits.blood * (0.4 + seeds.chance(5)[near]), 0, 0.95))
-    layer.discs(3.4, view, cells_.where(keep), "r", 0.95, hides=0.35, pallor=0.3)
+    layer.discs(2.8, view, cells_.where(keep), "r", 0.9, hides=0.35, pallor=0.25, rough=0.12)
     return layer

@@ -75,7 +75,7 @@ class Layer:
         full = np.broadcast_to(np.asarray(strength, np.float32), points.x.shape)
         bank = nucleus_bank(kind, view.mpp)
         index = direction_index(turn, points.chance(1))
-        self.stamps.append(Stamps(bank, points.x, points.y, index, full * (0.86 + 0.28 * points.chance(2)), "h", 0.75))
+        self.stamps.append(Stamps(bank, points.x, points.y, index, full * (0.80 + 0.36 * points.chance(2)), "h", 0.30))
 
     def discs(
         self, radius: float, view: View, points: Points, dye: str, strength: float,
@@ -106,10 +106,6 @@ def press(planes: tuple[Floats, Floats, Floats], view: View, stamps: list[Stamps
         splat(cover, batch.bank.cover, x, y, batch.index)
         keep = 1 - np.float32(batch.hides) * cover
         for name, plane in named.items():
+            plane *= keep
             if name == batch.dye:
-                # The body's own dye replaces what was there, but never thins it by more than it hides.
-                np.maximum(plane * (1 - cover), value, out=plane) if batch.hides >= 0.75 else np.maximum(
-                    plane * keep, value, out=plane
-                )
-            else:
-                plane *= keep
+                np.maximum(plane, value, out=plane)

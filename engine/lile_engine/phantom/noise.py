@@ -161,8 +161,13 @@ class Cells:
     dy: Floats
 
 
-def cells(view: View, spacing: float, seed: int, jitter: float = 0.4) -> Cells:
-    """Voronoi cells about ``spacing`` µm wide around jittered lattice points; arrays [h, w]."""
+def cells(
+    view: View, spacing: float, seed: int, jitter: float = 0.4, shift: tuple[Floats, Floats] | None = None
+) -> Cells:
+    """Voronoi cells about ``spacing`` µm wide around jittered lattice points; arrays [h, w].
+
+    ``shift`` (µm in x and y, float32[h, w], small against ``spacing``) makes their borders waver.
+    """
     u, v = view.xs[None, :] / np.float32(spacing), view.ys[:, None] / np.float32(spacing)
     bi, bj = np.floor(u).astype(np.int64), np.floor(v).astype(np.int64)
     i0, j0 = int(bi.min()) - 1, int(bj.min()) - 1
@@ -175,6 +180,9 @@ def cells(view: View, spacing: float, seed: int, jitter: float = 0.4) -> Cells:
     sx, sy = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     which = np.zeros(shape, np.int64)
     cols, rows = (bi - i0)[0], (bj - j0)[:, 0]
+    if shift is not None:
+        # The lattice cell looked up stays; only the distances are taken from the shifted place.
+        u, v = u + shift[0] / np.float32(spacing), v + shift[1] / np.float32(spacing)
     for b in (-1, 0, 1):
         for a in (-1, 0, 1):
             pick = np.ix_(rows + b, cols + a)
@@ -233,8 +241,9 @@ TEXTURE_PITCH = 0.25
 def texture(kind: str) -> Floats:
     """Periodic float32[1024, 1024] of zero mean and unit variance; rows run across fibres, columns along them.
 
-    ``grain`` white noise of about a µm; ``fibre`` long streaks; ``strand`` short streaks; ``web`` thin dark lines
-    around bubbles; ``cloud`` mottling of a few µm.
+    ``grain`` white noise of about a µm; ``cloud`` mottling of a few µm; ``fibre`` thin fibrils; ``strand`` bundles of
+    them; ``gap`` spindle-shaped blobs (clefts are where it is low); ``web`` thin lines around bubbles and ``mesh`` the
+    same drawn out along.
     """
     n = TEXTURE_SIZE
     rng = np.random.default_rng(list(kind.encode()))
@@ -252,14 +261,19 @@ def texture(kind: str) -> Floats:
     elif kind == "cloud":
         field = filtered(5, 5) + 0.7 * filtered(2.5, 2.5)
     elif kind == "fibre":
-        field = filtered(60, 1.3) + 1.1 * filtered(90, 3) + 0.8 * filtered(40, 7)
+        # Short fibrils, thin dark lines on a paler ground.
+        field = filtered(22, 1.0) + 0.9 * filtered(36, 2.2) + 0.6 * filtered(55, 5) + 0.35 * filtered(3, 3)
+        field = np.exp(0.4 * field / field.std())
     elif kind == "strand":
-        field = filtered(22, 1.3) + filtered(30, 3) + 0.6 * filtered(14, 6)
-    elif kind == "web":
-        # Two-sided ridges: where a smooth field crosses zero runs a thin line.
+        field = filtered(26, 3) + 0.7 * filtered(17, 1.3) + 0.8 * filtered(40, 8)
+    elif kind == "gap":
+        field = filtered(34, 5) + 0.5 * filtered(60, 11) + 0.45 * filtered(9, 3)
+    elif kind in ("web", "mesh"):
+        # Where a smooth field crosses zero runs a thin line; several scales of them branch and meet.
+        stretch = 1.0 if kind == "web" else 2.6
         field = sum(
-            np.exp(-((filtered(size, size) / width) ** 2)) * weight
-            for size, width, weight in ((14, 0.16, 1.0), (8, 0.2, 0.8), (24, 0.12, 1.0))
+            np.exp(-((filtered(size * stretch, size) / width) ** 2)) * np.clip(0.75 + 0.5 * filtered(18, 18), 0, 2) * weight
+            for size, width, weight in ((13, 0.17, 1.0), (7, 0.22, 0.8), (24, 0.11, 1.0))
         )
     else:
         raise ValueError(f"There is no texture {kind!r}.")

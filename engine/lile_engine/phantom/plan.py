@@ -22,7 +22,7 @@ _NEIGHBOURS = (
     "keratinising squamous epithelium", "squamous epithelium", "squamous cell carcinoma", "spindle cell tumour",
     "necrosis", "adenocarcinoma grade 3", "adenocarcinoma grade 2", "mucin", "adenocarcinoma grade 1",
     "desmoplastic stroma", "lymphoid aggregate", "normal mucosa", "benign glands", "loose stroma", "vessel", "blood",
-    "smooth muscle", "dense stroma", "nerve", "adipose",
+    "smooth muscle", "dense stroma", "nerve", "adipose", "bone", "cartilage",
 )
 _SMALLEST_REGION_UM = 190.0
 _LARGEST_REGION_UM = 1500.0

@@ -42,34 +42,34 @@ class Nucleus:
 
 
 NUCLEI: dict[str, Nucleus] = {
-    "lymphocyte": Nucleus(6.6, 6.1, 0.1, 0.05, 0.98, 0.1, 0.3),
-    "centroblast": Nucleus(9.5, 8.6, 0.12, 0.06, 0.6, 0.5, 0.3, 1.6),
-    "plasma": Nucleus(6.4, 5.8, 0.08, 0.04, 0.9, 0.25, 0.45),
-    "fibroblast": Nucleus(12.5, 3.0, 0.22, 0.06, 0.72, 0.15, 0.22, 0.1, 0.35),
-    "fibrocyte": Nucleus(11.5, 1.8, 0.25, 0.05, 0.8, 0.0, 0.15, 0.0, 0.4),
-    "reactive": Nucleus(13.0, 5.6, 0.2, 0.08, 0.58, 0.5, 0.25, 0.7, 0.2),
-    "muscle": Nucleus(15.0, 3.1, 0.18, 0.03, 0.68, 0.25, 0.22, 0.1, 0.1),
-    "schwann": Nucleus(13.0, 2.7, 0.2, 0.04, 0.7, 0.15, 0.2, 0.0, 0.7),
-    "endothelium": Nucleus(9.5, 2.8, 0.2, 0.06, 0.75, 0.15, 0.2, 0.0, 0.3),
-    "crypt": Nucleus(8.6, 5.6, 0.1, 0.05, 0.82, 0.22, 0.28, 0.3),
-    "duct": Nucleus(8.0, 6.0, 0.1, 0.05, 0.72, 0.35, 0.25, 0.4),
-    "tumour1": Nucleus(12.5, 5.2, 0.14, 0.07, 0.85, 0.3, 0.34, 0.5),
-    "tumour2": Nucleus(12.0, 7.2, 0.18, 0.1, 0.74, 0.45, 0.38, 0.9),
-    "tumour3": Nucleus(13.5, 10.2, 0.3, 0.15, 0.68, 0.55, 0.42, 1.5),
-    "basal": Nucleus(9.0, 5.8, 0.1, 0.05, 0.85, 0.2, 0.28, 0.2),
-    "prickle": Nucleus(8.8, 7.4, 0.1, 0.05, 0.7, 0.4, 0.25, 0.9),
-    "flat": Nucleus(9.0, 3.4, 0.15, 0.06, 0.85, 0.1, 0.15),
-    "squamous3": Nucleus(12.5, 9.2, 0.28, 0.13, 0.8, 0.4, 0.4, 1.2),
-    "spindle3": Nucleus(14.0, 6.4, 0.24, 0.1, 0.82, 0.3, 0.38, 0.5, 0.2),
-    "osteocyte": Nucleus(6.0, 3.6, 0.2, 0.1, 0.8, 0.1, 0.2),
-    "chondrocyte": Nucleus(5.5, 4.8, 0.15, 0.1, 0.85, 0.1, 0.2),
-    "macrophage": Nucleus(8.5, 5.6, 0.12, 0.1, 0.55, 0.5, 0.25, 0.5, 0.4),
-    "neutrophil": Nucleus(7.0, 6.0, 0.08, 0.1, 1.0, 0.0, 0.1, lobes=3),
-    "eosinophil": Nucleus(6.6, 5.4, 0.08, 0.08, 0.95, 0.0, 0.1, lobes=2),
-    "pyknotic": Nucleus(4.4, 3.9, 0.25, 0.12, 1.1, 0.0, 0.1),
-    "dust": Nucleus(2.0, 1.7, 0.4, 0.15, 0.9, 0.0, 0.0),
-    "ghost": Nucleus(8.0, 6.8, 0.2, 0.12, 0.22, 0.6, 0.2),
-    "mitosis": Nucleus(10.0, 3.8, 0.15, 0.1, 1.15, 0.0, 0.15, tear=0.8),
+    "lymphocyte": Nucleus(5.9, 5.4, 0.09, 0.06, 0.92, 0.08, 0.14),
+    "centroblast": Nucleus(8.6, 7.8, 0.12, 0.06, 0.55, 0.35, 0.2, 1.6),
+    "plasma": Nucleus(5.9, 5.3, 0.08, 0.05, 0.85, 0.18, 0.24),
+    "fibroblast": Nucleus(10.0, 2.9, 0.25, 0.08, 0.66, 0.12, 0.14, 0.1, 0.35),
+    "fibrocyte": Nucleus(9.0, 1.8, 0.3, 0.07, 0.74, 0.0, 0.10, 0.0, 0.4),
+    "reactive": Nucleus(10.8, 4.8, 0.2, 0.09, 0.52, 0.35, 0.16, 0.7, 0.2),
+    "muscle": Nucleus(11.5, 3.0, 0.22, 0.06, 0.60, 0.18, 0.13, 0.1, 0.15),
+    "schwann": Nucleus(10.5, 2.4, 0.22, 0.05, 0.62, 0.12, 0.12, 0.0, 0.7),
+    "endothelium": Nucleus(8.5, 2.5, 0.2, 0.07, 0.68, 0.12, 0.12, 0.0, 0.3),
+    "crypt": Nucleus(7.4, 4.7, 0.12, 0.06, 0.72, 0.18, 0.16, 0.3),
+    "duct": Nucleus(7.2, 5.4, 0.1, 0.06, 0.66, 0.28, 0.15, 0.4),
+    "tumour1": Nucleus(11.0, 4.7, 0.15, 0.08, 0.66, 0.28, 0.2, 0.5),
+    "tumour2": Nucleus(10.6, 6.4, 0.18, 0.11, 0.58, 0.42, 0.22, 0.9),
+    "tumour3": Nucleus(11.8, 8.8, 0.28, 0.14, 0.54, 0.48, 0.24, 1.5),
+    "basal": Nucleus(8.2, 5.2, 0.12, 0.06, 0.74, 0.18, 0.16, 0.2),
+    "prickle": Nucleus(7.6, 6.4, 0.12, 0.06, 0.60, 0.36, 0.15, 0.9),
+    "flat": Nucleus(8.0, 3.0, 0.18, 0.08, 0.76, 0.1, 0.1),
+    "squamous3": Nucleus(11.4, 8.0, 0.28, 0.13, 0.66, 0.36, 0.24, 1.2),
+    "spindle3": Nucleus(12.0, 5.4, 0.25, 0.11, 0.66, 0.26, 0.22, 0.5, 0.2),
+    "osteocyte": Nucleus(5.5, 3.2, 0.2, 0.1, 0.8, 0.1, 0.1),
+    "chondrocyte": Nucleus(5.2, 4.5, 0.15, 0.1, 0.85, 0.1, 0.1),
+    "macrophage": Nucleus(7.6, 5.0, 0.12, 0.1, 0.46, 0.4, 0.15, 0.5, 0.4),
+    "neutrophil": Nucleus(6.6, 5.6, 0.08, 0.1, 0.95, 0.0, 0.08, lobes=3),
+    "eosinophil": Nucleus(6.2, 5.0, 0.08, 0.08, 0.88, 0.0, 0.08, lobes=2),
+    "pyknotic": Nucleus(4.2, 3.7, 0.25, 0.14, 1.05, 0.0, 0.06),
+    "dust": Nucleus(1.9, 1.6, 0.4, 0.15, 0.85, 0.0, 0.0),
+    "ghost": Nucleus(7.6, 6.4, 0.2, 0.12, 0.20, 0.5, 0.15),
+    "mitosis": Nucleus(9.0, 3.4, 0.15, 0.12, 1.1, 0.0, 0.1, tear=0.8),
 }
 
 
@@ -157,7 +157,7 @@ class _Shape:
         if spec.lobes:
             lobes = [2 * np.pi * k / spec.lobes + self.bend for k in range(spec.lobes)]
             rho = np.min([np.hypot(a - 0.5 * np.cos(t), b - 0.5 * np.sin(t)) / 0.5 for t in lobes], axis=0)
-        edge = max(mpp * 0.9, 0.35) / np.sqrt(self.long * self.short)
+        edge = max(mpp * 1.3, 0.6) / np.sqrt(self.long * self.short)
         cover = np.clip((1 - rho) / edge + 0.5, 0, 1)
         iu = ((u / 0.25).astype(int) + 48) % 96
         iv = ((v / 0.25).astype(int) + 48) % 96

@@ -45,6 +45,8 @@ _ALL: tuple[Tissue, ...] = (
     Tissue("keratinising squamous epithelium", partial(epithelium.squamous, keratin=True), (60, 120, 220)),
     Tissue("squamous cell carcinoma", partial(epithelium.squamous, keratin=True, malignant=True), (120, 60, 200)),
     Tissue("spindle cell tumour", connective.spindle_tumour, (150, 40, 130)),
+    Tissue("bone", connective.bone, (235, 215, 190)),
+    Tissue("cartilage", connective.cartilage, (150, 130, 200)),
     Tissue("mucin", fluids.mucin, (150, 170, 230)),
     Tissue("necrosis", fluids.necrosis, (120, 110, 90)),
     Tissue("blood", fluids.blood, (220, 20, 20)),
