@@ -102,7 +102,9 @@ class OpenSlideBackend:
     def origin(self, level: int, x: int) -> float:
         if self._direct is not None and self._direct.usable(level):
             return float(self._nearest(level, x))
-        return x / self.levels[level].downsample
+        down = self.levels[level].downsample
+        # Left of the slide OpenSlide begins at a whole pixel, within it anywhere.
+        return x / down if x >= 0 else -float(int(-x / down))
 
     def read_rgb(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
         if self._direct is not None:

@@ -88,6 +88,7 @@ class PlainBackend:
             image.seek(self._page)
             self.properties["image.pages"] = str(len(sizes))
         _check_size(self._path, image.size)
+        _check_end(self._path, image)
         width, height = _upright_size(image)
         levels = []
         for power in range(16):
@@ -204,8 +205,8 @@ class PlainBackend:
                     image.seek(page)
                 _check_size(self._path, image.size)
                 if reduction > 1:
-                    wanted = (-(-image.width // reduction), -(-image.height // reduction))
-                    image.draft(image.mode, wanted)
+                    # Rounded down, or Pillow would settle for half the reduction.
+                    image.draft(image.mode, (image.width // reduction or 1, image.height // reduction or 1))
                 image.load()
                 plain = _to_plain_mode(ImageOps.exif_transpose(image))
                 if reduction > 1:
@@ -242,6 +243,17 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
         raise SlideError(
             f"{path.name} claims {size[0]} x {size[1]} pixels in a file far too small for them; it is not opened."
         )
+
+
+def _check_end(path: Path, image: Image.Image) -> None:
+    """A TIFF says where its strips or tiles lie, so one that was cut short is found before it is decoded."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is None:
+        return
+    pairs = [zip(tags.get(offset, ()), tags.get(count, ()), strict=False) for offset, count in ((273, 279), (324, 325))]
+    ends = [offset + count for pair in pairs for offset, count in pair]
+    if not ends or max(ends) > path.stat().st_size:
+        raise SlideError(f"{path.name} is incomplete: its pixels lie beyond its end; copy it again.")
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:

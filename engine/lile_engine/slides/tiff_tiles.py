@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from lile_engine.errors import SlideError
 from lile_engine.slides.types import Level, Pixels
 
 _JPEG, _JPEG2000_RGB = 7, 33005
@@ -63,6 +64,10 @@ class TileCache:
         with self._lock:
             for key in [key for key in self._tiles if key[0] == owner]:
                 self._bytes -= self._tiles.pop(key).nbytes
+
+    @property
+    def bytes_held(self) -> int:
+        return self._bytes
 
     def _shrink(self) -> None:
         while self._bytes > self._budget and self._tiles:
@@ -183,11 +188,13 @@ class TiffTiles:
 
 
 def open_tiff_tiles(path: Path, vendor: str, levels: tuple[Level, ...], reference: Reference) -> TiffTiles | None:
-    """The short cut for this file, or None where there is none."""
+    """The short cut for this file, or None where there is none. Raises SlideError for a file that was cut short."""
     if vendor not in ("generic-tiff", "aperio"):
         return None
     try:
         return TiffTiles(path, levels, reference)
+    except SlideError:
+        raise
     except Exception:  # tifffile's parser on a damaged file; OpenSlide has opened it and goes on alone
         return None
 
@@ -198,10 +205,17 @@ def _pages_of_levels(path: Path, levels: tuple[Level, ...]) -> list[_Page | None
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # odd tags are no news: OpenSlide has judged the file
 
     pages: dict[tuple[int, int], _Page | None] = {}
+    end = path.stat().st_size
     with tifffile.TiffFile(path) as file:
         for number in range(min(len(file.pages), _MOST_PAGES)):
             page: Any = file.pages[number]
             size = (int(page.imagewidth), int(page.imagelength))
+            ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)]
+            beyond = sum(last > end for last in ends)
+            if beyond:
+                raise SlideError(
+                    f"{path.name} is incomplete: {beyond} of {len(ends)} tiles lie beyond its end; copy it again."
+                )
             # Two pages of one size: which of them is the level is OpenSlide's to know.
             pages[size] = None if size in pages else _describe(page)
     return [pages.get((level.width, level.height)) for level in levels]

@@ -1,0 +1,173 @@
+"""Plain images of every mode and orientation, their pyramid, and those that lie about their size."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import tifffile
+from PIL import ExifTags, Image
+
+from lile_engine.errors import SlideError
+from lile_engine.slides import open_slide
+
+Pixels = npt.NDArray[np.uint8]
+MakeTexture = Callable[..., Pixels]
+
+
+def whole(path: Path) -> Pixels:
+    with open_slide(path) as slide:
+        return slide.read_region(0, 0, 0, slide.info.width, slide.info.height)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "LA", "P", "1", "CMYK"])
+def test_modes_look_as_pillow_shows_them(tmp_path: Path, make_texture: MakeTexture, mode: str) -> None:
+    picture = Image.fromarray(make_texture(70, 90)).convert(mode)
+    path = tmp_path / "picture.tif"
+    picture.save(path)
+    assert np.abs(whole(path).astype(int) - np.asarray(picture.convert("RGB"))).max() <= 1
+
+
+def test_alpha_shows_white(tmp_path: Path) -> None:
+    layers = np.zeros((20, 30, 4), np.uint8)
+    layers[:, 10:20, 3] = 255
+    layers[:, 20:, 3] = 128
+    path = tmp_path / "alpha.png"
+    Image.fromarray(layers).save(path)
+    pixels = whole(path)
+    assert (pixels[:, :10] == 255).all()
+    assert (pixels[:, 10:20] == 0).all()
+    assert np.abs(pixels[:, 20:].astype(int) - 127).max() <= 1
+
+
+def test_transparent_palette_shows_white(tmp_path: Path) -> None:
+    path = tmp_path / "palette.png"
+    picture = Image.new("P", (8, 8), 0)
+    picture.putpalette([10, 20, 30] * 256)
+    picture.save(path, transparency=0)
+    assert (whole(path) == 255).all()
+
+
+@pytest.mark.parametrize(("bits", "top"), [(16, 65535), (12, 4095), (10, 1023)])
+def test_deep_grey_is_scaled_by_its_own_depth(tmp_path: Path, bits: int, top: int) -> None:
+    ramp = np.linspace(0, top, 256).round().astype(np.uint16)[np.newaxis].repeat(16, 0)
+    path = tmp_path / f"grey{bits}.png"
+    Image.fromarray(ramp).save(path)
+    assert np.abs(whole(path)[0, :, 0].astype(int) - np.arange(256)).max() <= 1
+
+
+def test_floating_point_is_scaled_by_its_range(tmp_path: Path) -> None:
+    ramp = np.linspace(-3, 5, 256, dtype=np.float32)[np.newaxis].repeat(16, 0)
+    path = tmp_path / "float.tif"
+    Image.fromarray(ramp).save(path)
+    assert np.abs(whole(path)[0, :, 0].astype(int) - np.arange(256)).max() <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["jpg", "png", "tif"])
+def test_orientation_is_applied_to_size_and_pixels(
+    tmp_path: Path, make_texture: MakeTexture, orientation: int, kind: str
+) -> None:
+    stored = make_texture(48, 80)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / f"turned.{kind}"
+    Image.fromarray(stored).save(path, exif=exif, **({"quality": 100, "subsampling": 0} if kind == "jpg" else {}))
+    upright = {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.transpose(1, 0, 2),
+        6: stored.transpose(1, 0, 2)[:, ::-1],
+        7: stored.transpose(1, 0, 2)[::-1, ::-1],
+        8: stored.transpose(1, 0, 2)[::-1],
+    }[orientation]
+    pixels = whole(path)
+    assert pixels.shape == upright.shape
+    assert np.abs(pixels.astype(int) - upright).max() <= (25 if kind == "jpg" else 0)
+
+
+def test_pyramid_levels_are_means_of_the_finer_ones(tmp_path: Path, make_texture: MakeTexture) -> None:
+    pixels = make_texture(613, 1201)
+    path = tmp_path / "picture.png"
+    Image.fromarray(pixels).save(path)
+    with open_slide(path) as slide:
+        levels = slide.info.levels
+        assert [(lv.width, lv.height, lv.downsample) for lv in levels] == [
+            (1201, 613, 1), (601, 307, 2), (301, 154, 4), (151, 77, 8),
+        ]  # fmt: skip
+        mean = pixels[:612, :1200].reshape(306, 2, 600, 2, 3).mean((1, 3))
+        assert np.abs(slide.read_region(0, 0, 1, 600, 306) - mean).max() <= 1
+        assert np.abs(slide.read_region(400, 200, 1, 64, 64) - mean[100:164, 200:264]).max() <= 1
+
+
+def test_coarse_levels_of_a_jpeg_are_the_same_picture_before_and_after_it_is_decoded(
+    tmp_path: Path, make_texture: MakeTexture
+) -> None:
+    path = tmp_path / "picture.jpg"
+    Image.fromarray(make_texture(2100, 3001)).save(path, quality=90)
+    with open_slide(path) as slide:
+        level = slide.info.levels[3]
+        assert (level.width, level.height) == (376, 263)
+        early = slide.read_region(0, 0, 3, 376, 263).astype(int)
+    with open_slide(path) as slide:
+        slide.prepare()
+        fine = slide.read_region(0, 0, 0, 3000, 2096).reshape(262, 8, 375, 8, 3).mean((1, 3))
+    assert np.abs(early[:262, :375] - fine).mean() < 2
+
+
+def test_the_largest_page_is_the_slide(tmp_path: Path, make_texture: MakeTexture) -> None:
+    path = tmp_path / "pages.tif"
+    small, large = make_texture(40, 50), make_texture(200, 300, 1)
+    with tifffile.TiffWriter(path) as file:
+        file.write(small, photometric="rgb")
+        file.write(large, photometric="rgb")
+    assert np.array_equal(whole(path), large)
+    with open_slide(path) as slide:
+        assert slide.info.associated == ("page 1",)
+        assert np.array_equal(slide.associated_image("page 1"), small)
+
+
+def png_that_claims(width: int, height: int, data: bytes = b"") -> bytes:
+    """A PNG with this size in its header and these compressed pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [((60_000, 60_000), "too large"), ((12_000, 12_000), "far too small"), ((2**31 - 1, 1), "too large")],
+)
+def test_a_decompression_bomb_is_refused_by_its_header(tmp_path: Path, size: tuple[int, int], words: str) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png_that_claims(*size, zlib.compress(bytes(100_000))))
+    with pytest.raises(SlideError, match=words):
+        open_slide(path)
+
+
+def test_a_cut_image_is_told_at_the_first_read_and_again_at_once(tmp_path: Path, make_texture: MakeTexture) -> None:
+    path = tmp_path / "cut.jpg"
+    Image.fromarray(make_texture(900, 900)).save(path)
+    path.write_bytes(path.read_bytes()[:-9000])
+    with open_slide(path) as slide:
+        for _ in range(2):
+            with pytest.raises(SlideError, match=r"cut\.jpg is damaged or incomplete"):
+                slide.read_region(0, 0, 0, 100, 100)
+
+
+def test_a_cut_tiff_is_told_when_opened(tmp_path: Path, make_texture: MakeTexture) -> None:
+    path = tmp_path / "cut.tif"
+    tifffile.imwrite(path, make_texture(300, 300), photometric="rgb")
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(SlideError, match=r"cut\.tif is incomplete"):
+        open_slide(path)

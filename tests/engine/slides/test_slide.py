@@ -1,0 +1,206 @@
+"""Opening and reading slides: against OpenSlide's own pixels, and whatever can be wrong with a file."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import openslide
+import pytest
+
+from lile_engine.errors import SlideError
+from lile_engine.slides import open_slide
+from lile_engine.slides.mpp import remember_mpp
+from lile_engine.slides.openslide_backend import configure_cache
+from lile_engine.slides.tiff_tiles import tile_cache
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def openslide_rgb(path: Path, x: int, y: int, level: int, w: int, h: int) -> Pixels:
+    """OpenSlide's public read, over white."""
+    with openslide.OpenSlide(path) as slide:
+        rgba = np.asarray(slide.read_region((x, y), level, (w, h))).astype(np.float64)
+    alpha = rgba[..., 3:] / 255
+    return np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+
+
+def test_info(jpeg_slide: Path) -> None:
+    with open_slide(jpeg_slide) as slide:
+        info = slide.info
+    assert (info.width, info.height) == (903, 701)
+    assert [(level.width, level.height) for level in info.levels] == [(903, 701), (451, 350), (225, 175)]
+    assert info.mpp == pytest.approx(0.25)
+    assert info.magnification == 40
+    assert info.vendor == "generic-tiff"
+    assert info.bounds == (0, 0, 903, 701)
+
+
+@pytest.mark.parametrize("place", [(0, 0, 300, 200), (131, 77, 256, 256), (-40, -30, 100, 90), (850, 650, 200, 200)])
+def test_level_0_equals_openslide(jpeg_slide: Path, lossless_slide: Path, place: tuple[int, int, int, int]) -> None:
+    x, y, w, h = place
+    for path in (jpeg_slide, lossless_slide):
+        with open_slide(path) as slide:
+            assert np.abs(slide.read_region(x, y, 0, w, h).astype(int) - openslide_rgb(path, x, y, 0, w, h)).max() <= 2
+
+
+def test_lossless_slide_gives_the_pixels_it_was_made_of(lossless_slide: Path, base_pixels: Pixels) -> None:
+    with open_slide(lossless_slide) as slide:
+        assert np.array_equal(slide.read_region(0, 0, 0, 903, 701), base_pixels)
+
+
+def test_coarse_levels_are_stored_pixels_where_openslide_does_not_shift(jpeg_slide: Path) -> None:
+    with open_slide(jpeg_slide) as slide:
+        for level in (1, 2):
+            ours = slide.read_region(0, 0, level, 200, 150).astype(int)
+            assert np.abs(ours - openslide_rgb(jpeg_slide, 0, 0, level, 200, 150)).max() <= 2
+
+
+def test_outside_is_white(jpeg_slide: Path, lossless_slide: Path) -> None:
+    for path in (jpeg_slide, lossless_slide):
+        with open_slide(path) as slide:
+            assert (slide.read_region(-500, -500, 0, 100, 100) == 255).all()
+            assert (slide.read_region(5000, 5000, 1, 64, 64) == 255).all()
+            edge = slide.read_region(893, 0, 0, 20, 20)
+            assert (edge[:, 10:] == 255).all()
+            assert not (edge[:, :10] == 255).all()
+
+
+def test_thumbnail_keeps_the_aspect(jpeg_slide: Path) -> None:
+    with open_slide(jpeg_slide) as slide:
+        assert slide.thumbnail(300).shape == (233, 300, 3)
+        assert slide.thumbnail(5000).shape == (701, 903, 3)
+
+
+def test_many_threads_read_the_same_as_one(jpeg_slide: Path, lossless_slide: Path) -> None:
+    places = [(17 * n % 800, 31 * n % 600) for n in range(120)]
+    for path in (jpeg_slide, lossless_slide):
+        with open_slide(path) as slide:
+            alone = [slide.read_region(x, y, 0, 96, 96) for x, y in places]
+        with open_slide(path) as slide, ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(lambda place, s=slide: s.read_region(*place, 0, 96, 96), places))
+        assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_damaged_tile_costs_that_read_only(damaged_slide: tuple[Path, int]) -> None:
+    path, number = damaged_slide
+    x, y = number % 8 * 128, number // 8 * 128
+    with open_slide(path) as slide:
+        with pytest.raises(SlideError, match=r"damaged\.tif is damaged at x 128, y 128"):
+            slide.read_region(x, y, 0, 128, 128)
+        assert slide.read_region(x + 128, y, 0, 128, 128).shape == (128, 128, 3)
+
+
+def test_closing_while_reading_ends_well(jpeg_slide: Path) -> None:
+    slide = open_slide(jpeg_slide)
+
+    def read(n: int) -> str:
+        try:
+            slide.read_region(n % 700, n % 500, 0, 128, 128)
+        except SlideError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(4) as pool:
+        results = [pool.submit(read, n) for n in range(400)]
+        slide.close()
+        messages = {result.result() for result in results}
+    assert messages <= {"", "slide.tif has been closed; open it again."}
+    with pytest.raises(SlideError, match="closed"):
+        slide.read_region(0, 0, 0, 10, 10)
+
+
+def test_identity_is_of_the_content(jpeg_slide: Path, lossless_slide: Path, tmp_path: Path) -> None:
+    renamed = tmp_path / "other name.tif"
+    shutil.copy(jpeg_slide, renamed)
+    changed = tmp_path / "changed.tif"
+    changed.write_bytes(jpeg_slide.read_bytes()[:-1] + b"\x01")
+    with (
+        open_slide(jpeg_slide) as a,
+        open_slide(renamed) as b,
+        open_slide(changed) as c,
+        open_slide(lossless_slide) as d,
+    ):
+        assert a.info.identity == b.info.identity
+        assert len({a.info.identity, c.info.identity, d.info.identity}) == 3
+
+
+def test_mpp_of_the_user_wins_and_is_remembered_where_the_file_has_none(
+    jpeg_slide: Path, real_png: Path, lile_home: Path
+) -> None:
+    with open_slide(jpeg_slide, mpp=0.5) as slide:
+        assert (slide.info.mpp, slide.info.magnification) == (0.5, 20)
+    with open_slide(real_png) as slide:
+        assert slide.info.mpp is None
+        remember_mpp(slide.info.identity, 0.7)
+    with open_slide(real_png) as slide:
+        assert slide.info.mpp == 0.7
+    assert (lile_home / "slide_mpp.json").stat().st_mode & 0o77 == 0
+
+
+@pytest.fixture
+def real_png(tmp_path: Path, base_pixels: Pixels) -> Path:
+    from PIL import Image
+
+    path = tmp_path / "plain.png"
+    Image.fromarray(base_pixels).save(path)
+    return path
+
+
+@pytest.mark.parametrize("mpp", [0.0, -1.0, 1e6, float("nan")])
+def test_impossible_mpp_is_refused(jpeg_slide: Path, mpp: float) -> None:
+    with pytest.raises(SlideError, match="microns per pixel"):
+        open_slide(jpeg_slide, mpp=mpp)
+
+
+def test_what_is_no_slide_says_so_in_one_sentence(tmp_path: Path, jpeg_slide: Path) -> None:
+    (tmp_path / "empty.svs").write_bytes(b"")
+    (tmp_path / "text.svs").write_text("not a slide")
+    (tmp_path / "cut.tif").write_bytes(jpeg_slide.read_bytes()[:300])
+    for name, words in {
+        "missing.svs": "There is no file",
+        "empty.svs": "empty.svs is empty",
+        "text.svs": "text.svs is not a slide",
+        "cut.tif": "cut.tif",
+        "": "is a folder",
+    }.items():
+        with pytest.raises(SlideError, match=words) as caught:
+            open_slide(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+def test_unreadable_levels_and_sizes_are_refused(jpeg_slide: Path) -> None:
+    with open_slide(jpeg_slide) as slide:
+        with pytest.raises(SlideError, match="no level 3"):
+            slide.read_region(0, 0, 3, 10, 10)
+        with pytest.raises(SlideError, match="cannot be read at once"):
+            slide.read_region(0, 0, 0, 0, 10)
+        with pytest.raises(SlideError, match="cannot be read at once"):
+            slide.read_region(0, 0, 0, 100_000, 100_000)
+        with pytest.raises(SlideError, match="no label image"):
+            slide.associated_image("label")
+
+
+def test_tile_cache_keeps_its_budget(jpeg_slide: Path) -> None:
+    configure_cache(2 * 4 * 128 * 128 * 3)
+    try:
+        with open_slide(jpeg_slide) as slide:
+            slide.read_region(0, 0, 0, 903, 701)
+            assert 0 < tile_cache.bytes_held <= 4 * 128 * 128 * 3
+        assert tile_cache.bytes_held == 0
+    finally:
+        configure_cache(128 * 2**20)
+
+
+def test_importing_slides_is_cheap() -> None:
+    code = (
+        "import sys, lile_engine.slides; "
+        "print([m for m in ('torch', 'PySide6', 'scipy.ndimage', 'tifffile') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
