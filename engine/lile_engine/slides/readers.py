@@ -259,8 +259,13 @@ class _Reader:
             self._fresh = True
 
     def is_alive(self) -> bool:
-        process = self.process
-        return process is not None and process.is_alive()
+        process, connection = self.process, self._connection
+        if process is None or connection is None or not process.is_alive():
+            return False
+        try:
+            return not connection.poll(0)  # it has nothing to say unasked: this would be the end of the stream
+        except OSError:
+            return False
 
     def ask(self, operation: str, path: str, arguments: tuple[Any, ...], timeout: float) -> Any:
         """Sends one request and waits for its reply. Raises SlideError or _ReaderLostError."""
