@@ -1,247 +1,176 @@
-"""The open real tiles that the bundled checkpoint learns from, as one list of image-caption pairs.
+"""Pair lists from the openly licensed real tiles that the bundled checkpoint learns from.
 
-The pictures are no part of this repository; the folder is laid out as its own README says (``atlas/``, ``train/``,
-``labelled/``). Sets under ``validate/`` are for measuring only and are never listed here.
-
-    python -m lile_engine.training.open_data DATA OUT.jsonl [--without SOURCE ...]
-
-writes rows of the pair format (image relative to DATA, ``captions``, ``tissues``, ``case``, ``source``), so that one
-recipe serves the shipped model and its cross-validation.
+The pictures stay where they are; a list names them, their captions, phrases, terms and case. `write_lists` makes one
+jsonl per source in a folder, which ``lile train`` then reads. Nothing from ``validate/`` is ever listed, and the
+atlas cases of `HELD_OUT_CASES` go into a list of their own, for measuring.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lile_engine.errors import DataError
+from lile_engine.paths import private_dir
+from lile_engine.training.terms import TERM_PHRASES
 
+Row = dict[str, Any]
 
-@dataclass(frozen=True)
-class OpenPair:
-    """One real tile with what may be said of it.
+# Drawn once at random (seed 12) from the cases with H&E slides, so that both diagnoses with and without another case
+# occur; never trained on by the recipe of the bundled checkpoint.
+HELD_OUT = 16
 
-    ``image`` is relative to the data folder; ``captions`` are true of this very tile; ``title`` is true of its slide
-    only (empty if unknown); ``case`` keeps tiles of one patient on one side of a split (the file itself if unknown).
-    """
-
-    image: str
-    captions: tuple[str, ...]
-    tissues: tuple[str, ...]
-    case: str
-    source: str
-    title: str = ""
-    organ: str = ""
-    stain: str = "H&E"
-    mpp: float | None = None
-
-
-# What a class of a labelled set is called, in several wordings. The first is the plain name.
-CLASS_PHRASES: dict[str, dict[str, tuple[str, ...]]] = {
-    "kather": {
-        "adipose": ("adipose tissue", "fat cells", "mature adipocytes with clear cytoplasm and thin septa"),
-        "background": ("empty background", "bare glass without tissue", "no tissue, blank slide"),
-        "complex_stroma": (
-            "complex stroma with single tumour cells and few immune cells",
-            "stroma with scattered inflammatory and tumour cells",
-            "desmoplastic stroma with scattered cells",
-        ),
-        "debris_mucus": ("debris and mucus", "necrotic debris, mucus and haemorrhage", "cell debris in mucin"),
-        "lymphocytes": ("lymphocytes", "dense lymphoid infiltrate", "sheets of small round lymphoid cells"),
-        "mucosa_glands": (
-            "normal colonic mucosal glands",
-            "normal mucosa with regular crypts",
-            "benign colonic crypts with goblet cells",
-        ),
-        "simple_stroma": (
-            "simple stroma of fibrous tissue and smooth muscle",
-            "homogeneous tumour stroma with few cells",
-            "pink fibrous stroma and smooth muscle",
-        ),
-        "tumour_epithelium": (
-            "tumour epithelium of colorectal adenocarcinoma",
-            "colorectal carcinoma epithelium",
-            "malignant glandular epithelium",
-        ),
-    },
-    "crc-val": {
-        "adi": ("adipose tissue", "fat cells", "mature adipocytes with clear cytoplasm and thin septa"),
-        "lym": ("lymphocytes", "dense lymphoid infiltrate", "sheets of small round lymphoid cells"),
-        "muc": ("mucus", "pools of extracellular mucin", "pale wispy mucin"),
-        "mus": ("smooth muscle", "bundles of smooth muscle fibres", "muscularis propria"),
-        "norm": (
-            "normal colon mucosa",
-            "normal colonic crypts with goblet cells",
-            "benign colonic mucosa with regular glands",
-        ),
-        "str": (
-            "cancer-associated stroma",
-            "desmoplastic stroma of a colorectal cancer",
-            "fibrous tumour stroma with spindle cells",
-        ),
-        "tum": (
-            "colorectal adenocarcinoma epithelium",
-            "malignant colonic glands",
-            "colorectal cancer, tumour epithelium",
-        ),
-    },
-    "osteosarcoma": {
-        "non-tumor": (
-            "non-tumour tissue of bone and soft parts",
-            "bone, cartilage, muscle or fat without tumour",
-            "normal tissue beside an osteosarcoma",
-        ),
-        "non-viable-tumor": (
-            "necrotic osteosarcoma",
-            "non-viable tumour with necrosis after chemotherapy",
-            "dead tumour, acellular osteoid and ghost cells",
-        ),
-        "viable": (
-            "viable osteosarcoma",
-            "viable tumour of atypical hyperchromatic cells",
-            "cellular malignant bone tumour with osteoid",
-        ),
-    },
-    "oral": {
-        "normal": (
-            "normal oral squamous epithelium",
-            "benign stratified squamous epithelium of the oral mucosa",
-            "oral mucosa without dysplasia",
-        ),
-        "oscc": (
-            "oral squamous cell carcinoma",
-            "invasive squamous cell carcinoma of the oral cavity",
-            "malignant squamous epithelium with keratinization",
-        ),
-    },
-    "pap": {
-        "nilm": (
-            "cervical smear negative for intraepithelial lesion or malignancy",
-            "normal squamous cells in a liquid-based Pap smear",
-            "cervical cytology, NILM",
-        ),
-        "lsil": (
-            "cervical smear with low-grade squamous intraepithelial lesion",
-            "koilocytes in a liquid-based Pap smear",
-            "cervical cytology, LSIL",
-        ),
-        "hsil": (
-            "cervical smear with high-grade squamous intraepithelial lesion",
-            "small dysplastic cells with high nuclear-cytoplasmic ratio in a Pap smear",
-            "cervical cytology, HSIL",
-        ),
-        "scc": (
-            "cervical smear with squamous cell carcinoma",
-            "malignant squamous cells in a liquid-based Pap smear",
-            "cervical cytology, squamous cell carcinoma",
-        ),
-    },
+_CLASS_PHRASES: dict[str, tuple[str, ...]] = {
+    "oral/normal": (
+        "normal oral mucosa", "stratified squamous epithelium of the oral cavity", "benign squamous epithelium",
+        "normal squamous mucosa, H&E",
+    ),
+    "oral/oscc": (
+        "oral squamous cell carcinoma", "squamous cell carcinoma of the mouth", "malignant squamous cells",
+        "squamous cell carcinoma, H&E",
+    ),
+    "pap/nilm": (
+        "Pap smear without malignancy", "normal cervical cytology", "normal squamous cells in a cervical smear",
+        "negative for intraepithelial lesion, liquid-based cytology",
+    ),
+    "pap/lsil": (
+        "low grade squamous intraepithelial lesion in a Pap smear", "LSIL, cervical cytology",
+        "koilocytes in a cervical smear",
+    ),
+    "pap/hsil": (
+        "high grade squamous intraepithelial lesion in a Pap smear", "HSIL, cervical cytology",
+        "severe squamous dysplasia in a cervical smear",
+    ),
+    "pap/scc": (
+        "squamous cell carcinoma in a Pap smear", "malignant squamous cells, cervical cytology",
+        "cervical smear with squamous carcinoma cells",
+    ),
+    "kather/tumour_epithelium": (
+        "tumour epithelium", "colorectal adenocarcinoma epithelium", "malignant glands", "adenocarcinoma",
+    ),
+    "kather/simple_stroma": ("tumour stroma", "simple stroma", "fibrous stroma", "collagen-rich stroma"),
+    "kather/complex_stroma": (
+        "complex stroma with immune cells and single tumour cells", "stroma with inflammatory cells",
+        "complex stroma",
+    ),
+    "kather/lymphocytes": ("lymphocytes", "immune cells", "lymphoid infiltrate", "lymphoid aggregate"),
+    "kather/debris_mucus": ("debris and mucus", "necrosis, haemorrhage and mucus", "cell debris"),
+    "kather/mucosa_glands": (
+        "normal mucosal glands", "normal colon mucosa", "benign colonic glands", "normal intestinal crypts",
+    ),
+    "kather/adipose": ("adipose tissue", "fat", "adipocytes", "fat cells"),
+    "kather/background": ("background", "empty background", "no tissue", "glass"),
+    "crc-val/adi": ("adipose tissue", "fat", "adipocytes", "fat cells"),
+    "crc-val/lym": ("lymphocytes", "lymphoid tissue", "lymphoid aggregate", "lymphoid infiltrate"),
+    "crc-val/muc": ("mucus", "mucin", "extracellular mucin"),
+    "crc-val/mus": ("smooth muscle", "muscularis propria", "smooth muscle bundles"),
+    "crc-val/norm": (
+        "normal colon mucosa", "benign colonic glands", "normal intestinal crypts", "normal mucosal glands",
+    ),
+    "crc-val/str": ("cancer-associated stroma", "desmoplastic stroma", "tumour stroma"),
+    "crc-val/tum": (
+        "colorectal adenocarcinoma epithelium", "adenocarcinoma", "malignant glands", "tumour epithelium",
+    ),
+    "osteosarcoma/non-tumor": (
+        "non-tumour tissue beside bone", "no tumour", "normal bone, marrow or soft tissue without tumour",
+    ),
+    "osteosarcoma/viable": ("viable osteosarcoma", "viable tumour", "osteosarcoma cells producing osteoid"),
+    "osteosarcoma/non-viable-tumor": (
+        "non-viable osteosarcoma", "necrotic tumour", "tumour necrosis after chemotherapy",
+    ),
+}  # fmt: skip
+_CAPTIONED = ("openstax", "eyepiece", "glomeruli", "tnbc", "camelyon", "ebhi", "blood", "aml")
+_WEAK_CAPTIONS = {
+    "glomeruli": ("kidney with glomeruli", "renal cortex", "glomerulus"),
+    "tnbc": ("triple negative breast cancer", "breast carcinoma", "invasive carcinoma of the breast"),
+    "camelyon": ("breast cancer metastasis in a lymph node", "lymph node metastasis", "metastatic carcinoma"),
+    "ebhi": ("colorectal polyp", "polyp of the colon"),
 }
 
-_CAPTIONED_SETS = ("openstax", "eyepiece", "glomeruli", "tnbc", "camelyon", "ebhi", "blood", "aml")
-_STAIN_OF = {"pap": "Papanicolaou stain", "blood": "May-Grunwald-Giemsa stain", "aml": "May-Grunwald-Giemsa stain"}
+
+def read_jsonl(path: Path) -> list[Row]:
+    """The rows of a jsonl file. Raises `DataError` when it cannot be read."""
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path} cannot be read as JSON lines; check that the real tiles lie there.") from error
 
 
-def open_pairs(data: Path, without: frozenset[str] = frozenset()) -> list[OpenPair]:
-    """All pairs of the sets that may be learned from, without the sources named, in a fixed order.
-
-    Raises `DataError` if ``data`` does not hold the sets.
-    """
-    if not (data / "atlas" / "captions.jsonl").is_file():
-        raise DataError(f"{data} does not hold the open tiles (no atlas/captions.jsonl); name the folder that does.")
-    readers: dict[str, Callable[[Path], Iterator[OpenPair]]] = {"atlas": _atlas}
-    readers |= {name: _classes for name in ("kather", "crc-val", "osteosarcoma", "oral", "pap")}
-    readers |= dict.fromkeys(_CAPTIONED_SETS, _captioned)
-    pairs: list[OpenPair] = []
-    for source, reader in readers.items():
-        if source in without:
-            continue
-        folder = data / source if source == "atlas" else data / "train" / source
-        if not folder.is_dir():
-            folder = data / "labelled" / source
-        for pair in reader(folder):
-            relative = os.path.relpath(folder / pair.image, data)
-            pairs.append(OpenPair(**{**pair.__dict__, "image": Path(relative).as_posix()}))
-    return pairs
-
-
-def _atlas(folder: Path) -> Iterator[OpenPair]:
-    slides = {row["slide"]: row for row in _jsonl(folder / "slides.jsonl")}
-    places = {row["file"]: row for row in _jsonl(folder / "tiles.jsonl")}
-    for row in _jsonl(folder / "captions.jsonl"):
+def atlas_rows(data: Path) -> list[Row]:
+    """All captioned atlas tiles, with the phrases of their terms, the case, organ and stain of their slide."""
+    slides = {row["slide"]: row for row in read_jsonl(data / "atlas" / "slides.jsonl")}
+    rows = []
+    for row in read_jsonl(data / "atlas" / "captions.jsonl"):
         slide = slides[row["file"].split("/")[0]]
-        yield OpenPair(
-            image=row["file"],
-            captions=(row["caption"],),
-            tissues=tuple(row["tissues"]),
-            case=slide["case"],
-            source="atlas",
-            title=slide["title"],
-            organ=slide["organ"],
-            stain=slide["stain"],
-            mpp=places[row["file"]]["mpp"],
+        rows.append(
+            {
+                "image": str(data / "atlas" / row["file"]),
+                "captions": [row["caption"]],
+                "phrases": [p for term in row["tissues"] for p in TERM_PHRASES.get(term, (term,))],
+                "tissues": row["tissues"],
+                "case": slide["case"],
+                "slide_title": slide["title"],
+                "organ": slide["organ"],
+                "stain": slide["stain"],
+                "sure": row["sure"],
+            }
         )
+    return rows
 
 
-def _classes(folder: Path) -> Iterator[OpenPair]:
-    source = folder.name
-    phrases = CLASS_PHRASES[source]
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in {".jpg", ".png"}):
-        name = path.parent.name if path.parent != folder else path.stem.rsplit("_", 1)[0]
-        yield OpenPair(
-            image=path.relative_to(folder).as_posix(),
-            captions=phrases[name],
-            tissues=(),
-            case=f"{source}/{path.stem}",
-            source=source,
-            stain=_STAIN_OF.get(source, "H&E"),
+def held_out_cases(rows: list[Row], count: int = HELD_OUT) -> list[str]:
+    """The cases kept out of training: every k-th of the H&E cases in the order of a hash, so that all may check it."""
+    import hashlib
+
+    cases = {row["case"] for row in rows if row["stain"] == "H&E"}
+    return sorted(cases, key=lambda case: hashlib.sha256(f"lile-12 {case}".encode()).hexdigest())[:count]
+
+
+def class_rows(data: Path) -> Iterator[tuple[str, Row]]:
+    """(source, row) of the sets that are labelled by class: oral, pap, kather, crc-val, osteosarcoma."""
+    for key, phrases in _CLASS_PHRASES.items():
+        source, name = key.split("/")
+        folder = data / ("train" if source in ("oral", "pap") else "labelled") / source
+        files = (
+            sorted((folder / name).glob("*.*")) if (folder / name).is_dir() else sorted(folder.glob(f"{name}_[0-9]*"))
         )
+        for file in files:
+            yield source, {"image": str(file), "captions": list(phrases), "group": key, "case": file.stem}
 
 
-def _captioned(folder: Path) -> Iterator[OpenPair]:
-    source = folder.name
-    for row in _jsonl(folder / "captions.jsonl"):
-        yield OpenPair(
-            image=row["file"],
-            captions=(row["caption"],),
-            tissues=(),
-            # Two views of one picture share a caption and a folder; keeping folders together splits no picture.
-            case=f"{source}/{row['file'].split('/')[0]}",
-            source=source,
-            stain=_STAIN_OF.get(source, "H&E"),
-        )
+def captioned_rows(data: Path) -> Iterator[tuple[str, Row]]:
+    """(source, row) of the small sets that come with captions of their own."""
+    for source in _CAPTIONED:
+        folder = data / "train" / source
+        for row in read_jsonl(folder / "captions.jsonl"):
+            phrases = [*_WEAK_CAPTIONS.get(source, ()), *_organ_phrases(source, row["file"])]
+            out: Row = {"image": str(folder / row["file"]), "captions": [row["caption"]], "case": row["file"]}
+            if phrases:
+                out["phrases"] = phrases
+            yield source, out
 
 
-def _jsonl(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines if line.strip()]
+def _organ_phrases(source: str, file: str) -> list[str]:
+    if source not in ("openstax", "eyepiece"):
+        return []
+    organ = file.split("/")[0].replace("_", " ")
+    return [organ, f"normal {organ}"]
 
 
-def write_manifest(pairs: list[OpenPair], path: Path) -> None:
-    """Writes ``pairs`` as rows of the pair format."""
-    with path.open("w", encoding="utf-8") as out:
-        for pair in pairs:
-            out.write(json.dumps(pair.__dict__, ensure_ascii=False) + "\n")
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The command of this module."""
-    parser = argparse.ArgumentParser(description="List the open real tiles as pairs.")
-    parser.add_argument("data", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--without", nargs="*", default=[], metavar="SOURCE")
-    args = parser.parse_args(argv)
-    pairs = open_pairs(args.data, frozenset(args.without))
-    write_manifest(pairs, args.out)
-    print(f"{len(pairs)} pairs of {len({pair.case for pair in pairs})} cases written to {args.out}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def write_lists(data: Path, out: Path) -> dict[str, int]:
+    """Writes ``atlas.jsonl``, ``atlas-heldout.jsonl`` and one list per other source; returns pairs per list."""
+    private_dir(out)
+    rows = atlas_rows(data)
+    held = set(held_out_cases(rows))
+    lists: dict[str, list[Row]] = {
+        "atlas": [row for row in rows if row["case"] not in held],
+        "atlas-heldout": [row for row in rows if row["case"] in held],
+    }
+    for source, row in [*class_rows(data), *captioned_rows(data)]:
+        lists.setdefault(source, []).append(row)
+    for name, items in lists.items():
+        text = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
+        (out / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    return {name: len(items) for name, items in lists.items()}

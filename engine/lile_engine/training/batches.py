@@ -1,0 +1,104 @@
+"""What one training step shows: which pairs, which views, which captions, and which of them belong together.
+
+Everything here is a pure function of the seed and the step, so an interrupted training needs no generator state to go
+on exactly where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lile_engine.training.pairs import Pair, PairDataset
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture of a batch: pair ``index`` of list ``source``, its view, and the text shown with it."""
+
+    source: int
+    index: int
+    view: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Items; ``matches`` bool [B, B] (picture i, text j belong together); ``known`` bool [B, B] (may be compared)."""
+
+    items: tuple[Item, ...]
+    matches: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+
+
+class Sampler:
+    """Draws batches from several lists of pairs, each list walked through in an order shuffled anew every round.
+
+    ``weights`` are the shares of the lists in a batch; without any, all pairs come equally often.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[PairDataset],
+        *,
+        batch: int,
+        views: int,
+        seed: int,
+        weights: Sequence[float] = (),
+        phrase_share: float = 0.5,
+    ) -> None:
+        self.datasets, self.batch, self.views, self.seed = tuple(datasets), batch, views, seed
+        self.phrase_share = phrase_share
+        shares = np.array(weights or [len(d) for d in datasets], np.float64)
+        self._ends = np.cumsum(shares / shares.sum())
+        self._order = lru_cache(maxsize=4 * len(self.datasets))(self._shuffled)
+        self._texts = [[frozenset((*p.captions, *p.phrases)) for p in d.pairs] for d in self.datasets]
+        self._terms = [[frozenset(p.tissues) for p in d.pairs] for d in self.datasets]
+
+    def _shuffled(self, source: int, round_: int) -> NDArray[np.int64]:
+        rng = np.random.default_rng([self.seed, 3, source, round_])
+        return rng.permutation(len(self.datasets[source].pairs))
+
+    def at(self, step: int) -> Batch:
+        """The batch of a step (from 0)."""
+        rng = np.random.default_rng([self.seed, 5, step])
+        items = []
+        for source, dataset in enumerate(self.datasets):
+            for place in range(self._consumed(source, step), self._consumed(source, step + 1)):
+                index = int(self._order(source, place // len(dataset))[place % len(dataset)])
+                text = self._text(dataset.pairs[index], rng)
+                items.append(Item(source, index, int(rng.integers(self.views)), text))
+        return Batch(tuple(items), *self._belongs(items))
+
+    def _consumed(self, source: int, step: int) -> int:
+        """How many items list ``source`` has given before ``step``. Differences of rounded running sums: each batch
+        has exactly its size, and each list its share in the long run."""
+        below = self._ends[source - 1] if source else 0.0
+        total = step * self.batch
+        return round(float(self._ends[source]) * total) - round(float(below) * total)
+
+    def _text(self, pair: Pair, rng: np.random.Generator) -> str:
+        phrase = pair.phrases and rng.random() < self.phrase_share
+        choices = pair.phrases if phrase else pair.captions
+        return choices[int(rng.integers(len(choices)))]
+
+    def _belongs(self, items: Sequence[Item]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """A text belongs to every picture that has it among its texts, or is of the same group. Pictures of different
+        lists that share a term but no text are not compared: nobody said whether the words fit."""
+        count = len(items)
+        matches = np.zeros((count, count), np.bool_)
+        known = np.ones((count, count), np.bool_)
+        for i, picture in enumerate(items):
+            texts = self._texts[picture.source][picture.index]
+            terms = self._terms[picture.source][picture.index]
+            group = self.datasets[picture.source].pairs[picture.index].group
+            for j, other in enumerate(items):
+                same_group = bool(group) and group == self.datasets[other.source].pairs[other.index].group
+                matches[i, j] = i == j or other.text in texts or same_group
+                if not matches[i, j] and picture.source != other.source:
+                    known[i, j] = terms.isdisjoint(self._terms[other.source][other.index])
+        return matches, known

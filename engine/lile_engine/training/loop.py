@@ -1,0 +1,220 @@
+"""A whole training: prepare, step, measure, save, finish. Resumable bit for bit after a kill."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lile_engine.errors import ConfigError, DataError
+from lile_engine.model.checkpoint import save_checkpoint
+from lile_engine.model.devices import pick_device
+from lile_engine.model.protocol import Floats, ModelIdentity
+from lile_engine.model.reference import build_reference
+from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
+from lile_engine.training.batches import Sampler
+from lile_engine.training.card import write_card
+from lile_engine.training.config import TrainConfig, config_to_dict
+from lile_engine.training.optim import Ema, parameter_groups, rate_at
+from lile_engine.training.pairs import PairDataset, read_many, split_pairs, warn_bad_rows
+from lile_engine.training.start import prepare_start
+from lile_engine.training.state import STATE, RunRecord, load_best, load_state, save_best, save_state
+from lile_engine.training.step import StepInfo, train_step
+from lile_engine.training.supply import Supply
+from lile_engine.training.validate import Validation
+
+log = logging.getLogger(__name__)
+StepCallback = Callable[[StepInfo], None]
+Warn = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What came of a training. ``output`` is the model folder; ``best_rsum`` of the validation pairs (percent sum)."""
+
+    output: str
+    model: ModelIdentity
+    steps: int
+    seconds: float
+    pairs: int
+    validation_pairs: int
+    left_out: int
+    loss: float
+    best_rsum: float | None
+    best_step: int
+    stopped_early: bool
+    validations: tuple[dict[str, float], ...]
+
+
+def train(
+    config: TrainConfig,
+    progress: ProgressCallback = no_progress,
+    on_step: StepCallback = lambda _: None,
+    cancel: CancelToken | None = None,
+    *,
+    resume: bool = False,
+    warn: Warn = log.warning,
+) -> TrainReport:
+    """Trains as ``config`` says and writes the model folder ``config.output``.
+
+    ``resume`` goes on from the state that a training with the same configuration left; without one it starts anew.
+    Raises `ConfigError`, `DataError`, `ModelError`; `Cancelled` after saving the state, so that it can be resumed.
+    """
+    begun = time.monotonic()
+    if config.run.threads:
+        torch.set_num_threads(config.run.threads)
+    device = pick_device(config.run.device)
+    datasets, validation = read_data(config, warn)
+    start = prepare_start(config)
+    model = start.model.to(device).train()
+    supply = Supply(config, model, start.tokenizer, datasets, device)
+    check = Validation(config, validation, supply) if len(validation) else None
+    groups = parameter_groups(model, config.optim)
+    optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-8)
+    ema = Ema(model, config.optim.ema)
+    record = _resumed(config, resume, lambda: load_state(config.state_dir, model, ema, optimizer))
+    sampler = Sampler(
+        datasets,
+        batch=config.optim.batch,
+        views=config.data.views,
+        seed=config.run.seed,
+        weights=config.data.weights,
+        phrase_share=config.data.phrase_share,
+    )
+    trains = {n for n, p in model.named_parameters() if p.requires_grad}
+    meter = ProgressMeter(progress, config.optim.steps, "steps")
+    meter.done = record.step
+    saved, info, early = time.monotonic(), StepInfo(0, float("nan"), 0.0, 0.0, 0.0), False
+    while record.step < config.optim.steps and not early:
+        if cancel is not None and cancel.cancelled:
+            save_state(config.state_dir, record, model, ema, optimizer)
+            cancel.raise_if_cancelled()
+        step = record.step
+        rate = rate_at(step, config.optim)
+        found = train_step(
+            model,
+            optimizer,
+            supply.input(sampler.at(step)),
+            config.loss,
+            rate=rate,
+            clip=config.optim.clip,
+            bf16=config.optim.bf16,
+            seed=(config.run.seed, step),
+        )
+        if not np.isfinite(found["loss"]):
+            raise DataError(f"The loss is no number any more at step {step + 1}; lower [optim] lr and train again.")
+        ema.update(model, step)
+        record.step = step + 1
+        info = StepInfo(record.step, found["loss"], found["cross"], found["self"], config.optim.lr * rate)
+        on_step(info)
+        last = record.step == config.optim.steps
+        if check is not None and (last or record.step % config.run.validate_steps == 0):
+            early = _measure(config, record, check, ema, trains)
+            meter.advance(message=f"validation RSUM {record.validations[-1]['rsum']:.1f}")
+        else:
+            meter.advance()
+        due = time.monotonic() - saved > 60 * config.run.save_minutes
+        if due or early or last or record.step % config.run.save_steps == 0:
+            save_state(config.state_dir, record, model, ema, optimizer)
+            saved = time.monotonic()
+    if record.best is not None:
+        load_best(config.state_dir, ema)
+    identity = _finish(config, ema, supply, check, datasets, start.tokenizer_files, start.origin, start.card, record)
+    return TrainReport(
+        output=str(config.output),
+        model=identity,
+        steps=record.step,
+        seconds=time.monotonic() - begun,
+        pairs=sum(len(d) for d in datasets),
+        validation_pairs=len(validation),
+        left_out=sum(len(d.bad_rows) for d in datasets) + len(validation.bad_rows),
+        loss=info.loss,
+        best_rsum=record.best,
+        best_step=record.best_step,
+        stopped_early=early,
+        validations=tuple(record.validations),
+    )
+
+
+def read_data(config: TrainConfig, warn: Warn) -> tuple[list[PairDataset], PairDataset]:
+    """Training lists and validation pairs, as ``[data]`` says. Raises `DataError` where there is too little."""
+    refuse = config.data.bad_rows == "refuse"
+    sets = read_many(config.data.train, bad_rows="refuse" if refuse else "skip")
+    for dataset in sets:
+        warn_bad_rows(dataset, warn)
+    if config.data.validation:
+        validation = PairDataset(())
+        for part in read_many(config.data.validation, bad_rows="refuse" if refuse else "skip"):
+            warn_bad_rows(part, warn)
+            validation = validation + part
+        kept = sets
+    else:
+        split = [split_pairs(d, config.data.validation_share, config.run.seed) for d in sets]
+        kept = [dataclasses.replace(a, bad_rows=d.bad_rows) for (a, _), d in zip(split, sets, strict=True)]
+        validation = PairDataset(tuple(p for _, b in split for p in b.pairs))
+    if sum(len(d) for d in kept) < 2:
+        raise DataError("There are fewer than 2 pairs to train on; add pairs to the folder.")
+    return kept, validation
+
+
+def _resumed(config: TrainConfig, resume: bool, load: Callable[[], RunRecord]) -> RunRecord:
+    told = config_to_dict(config)
+    if not resume or not (config.state_dir / STATE).is_file():
+        return RunRecord(config=told)
+    record = load()
+    # How often to save or how many threads to use does not change what is learned; everything else does.
+    free = {"output", "run"}
+    changed = [k for k in told if k not in free and _plain(told[k]) != _plain(record.config.get(k))]
+    if changed:
+        raise ConfigError(
+            f"[{changed[0]}] is not what this training was started with; start anew without --resume or change it back."
+        )
+    return record
+
+
+def _plain(value: object) -> object:
+    """Tuples as the lists that JSON makes of them."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _measure(config: TrainConfig, record: RunRecord, check: Validation, ema: Ema, trains: set[str]) -> bool:
+    """Validation recall of the running mean; keeps the best weights; True when the patience is used up."""
+    recall = check.recall(ema.model)
+    record.validations.append(
+        {"step": record.step, "rsum": recall.rsum, "i2t_r1": recall.i2t.r1, "t2i_r1": recall.t2i.r1}
+    )
+    if record.best is None or recall.rsum > record.best:
+        record.best, record.best_step, record.stale = recall.rsum, record.step, 0
+        save_best(config.state_dir, ema, trains)
+    else:
+        record.stale += 1
+    return config.run.patience > 0 and record.stale >= config.run.patience
+
+
+def _finish(
+    config: TrainConfig,
+    ema: Ema,
+    supply: Supply,
+    check: Validation | None,
+    datasets: list[PairDataset],
+    tokenizer_files: Path,
+    origin: str,
+    old_card: str,
+    record: RunRecord,
+) -> ModelIdentity:
+    """Saves the model folder, with what it takes to say "outside what was learned" and a card."""
+    vectors = supply.sample_vectors(ema.model, 2048)
+    held: Floats | None = check.image_vectors(ema.model) if check is not None else None
+    if held is not None and len(held) < 10:
+        held = None
+    reference = build_reference(vectors, held_out=held, seed=config.run.seed) if len(vectors) >= 10 else None
+    card = write_card(config, ema.model.config, datasets, origin, old_card, record)
+    return save_checkpoint(config.output, ema.model, tokenizer_files, card, reference)

@@ -1,0 +1,106 @@
+"""The optimiser's parts: parameter groups with their rates, the schedule, and the running mean of the weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+import re
+
+import torch
+from torch import Tensor, nn
+
+from lile_engine.model.lile import Lile
+from lile_engine.training.config import OptimSection
+
+
+def parameter_groups(model: Lile, optim: OptimSection) -> list[dict[str, object]]:
+    """AdamW groups with ``base_lr``: LILE's own parts at 1, the encoders at their factor, lowered by ``layer_decay``
+    for each layer further from the output. One-dimensional parameters (norms, biases, temperatures) do not decay.
+
+    Each group also carries ``names`` so that the optimiser's state can be kept by name.
+    """
+    groups: dict[tuple[float, float], list[tuple[str, nn.Parameter]]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            factor = _factor(name, model, optim)
+            decay = optim.weight_decay if parameter.dim() > 1 else 0.0
+            groups.setdefault((factor, decay), []).append((name, parameter))
+    return [
+        {
+            "params": [p for _, p in members],
+            "names": [n for n, _ in members],
+            "lr": optim.lr * factor,
+            "base_lr": optim.lr * factor,
+            "weight_decay": decay,
+        }
+        for (factor, decay), members in groups.items()
+    ]
+
+
+def _factor(name: str, model: Lile, optim: OptimSection) -> float:
+    for prefix, module, factor in (
+        ("backbone.", model.backbone, optim.image_backbone),
+        ("text_encoder.", model.text_encoder, optim.text_encoder),
+    ):
+        if name.startswith(prefix):
+            numbers = [_layer(n) for n, _ in module.named_parameters()]
+            depth = max((n for n in numbers if n is not None), default=0)
+            layer = _layer(name.removeprefix(prefix))
+            # What has no number (stem, embeddings) lies before layer 0.
+            below = depth - layer if layer is not None else depth + 1
+            return float(factor * optim.layer_decay**below)
+    return 1.0
+
+
+def _layer(name: str) -> int | None:
+    found = re.search(r"\.(\d+)\.", name)
+    return int(found.group(1)) if found else None
+
+
+def rate_at(step: int, optim: OptimSection) -> float:
+    """The factor on every learning rate at ``step`` (from 0): linear warm-up, then cosine down to ``floor``."""
+    if step < optim.warmup:
+        return (step + 1) / optim.warmup
+    span = max(1, optim.steps - optim.warmup)
+    progress = min(1.0, (step - optim.warmup) / span)
+    return optim.floor + (1 - optim.floor) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class Ema:
+    """An exponential running mean of the weights that train, warmed up; buffers (norm statistics) are copied.
+
+    ``model`` is a copy that can be used like the network itself. Decay 0 keeps the latest weights.
+    """
+
+    def __init__(self, model: Lile, decay: float) -> None:
+        self.decay = decay
+        frozen = [e for e in (model.backbone, model.text_encoder) if not any(p.requires_grad for p in e.parameters())]
+        shared = {id(encoder): encoder for encoder in frozen}  # a second copy of what stays the same is of no use
+        self.model = copy.deepcopy(model, shared).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, model: Lile, step: int) -> None:
+        """Takes in the weights after ``step`` (from 0)."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        own = dict(self.model.named_parameters())
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad:
+                own[name].lerp_(parameter, 1 - decay)
+        buffers = dict(self.model.named_buffers())
+        for name, value in model.named_buffers():
+            if not name.startswith(("backbone.", "text_encoder.")):
+                buffers[name].copy_(value)
+
+
+def trained_tensors(model: Lile, trains: set[str]) -> dict[str, Tensor]:
+    """What a training changes: the parameters named in ``trains`` and the buffers outside the encoders."""
+    named = {n: p.detach() for n, p in model.named_parameters() if n in trains}
+    state = model.state_dict()
+    for name, _ in model.named_buffers():
+        if name in state and (not name.startswith(("backbone.", "text_encoder.")) or _encoder_trains(name, trains)):
+            named[name] = state[name]
+    return named
+
+
+def _encoder_trains(name: str, trains: set[str]) -> bool:
+    return any(t.startswith(name.split(".")[0] + ".") for t in trains)

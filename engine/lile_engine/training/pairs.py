@@ -1,0 +1,267 @@
+"""Pairs of image and text: read from a folder with a jsonl or csv list, each bad row named by its line.
+
+One row is one image with one or more captions. The image is a file beside the list (``image``, also ``file``) or a
+rectangle of a slide (``slide, x, y, w, h`` in level-0 pixels, ``mpp`` where the slide does not know its own).
+Optional: ``phrases`` (short texts that are true of the image too; training shows them, evaluation does not ask for
+them), ``tissues`` (terms), ``group`` (all rows of one group describe the same thing and count as matches of each
+other), ``case`` (rows of one case are never split between training and validation).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lile_engine.errors import DataError, LileError
+
+BadRows = Literal["skip", "refuse"]
+LIST_NAMES = ("pairs.jsonl", "captions.jsonl", "pairs.csv", "captions.csv")
+
+
+@dataclass(frozen=True)
+class SlidePlace:
+    """A rectangle of a slide: level-0 pixels; ``mpp`` only where the slide does not know its own."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+    mpp: float | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image and its captions. ``path`` is an image file, or a slide when ``place`` is given."""
+
+    path: Path
+    captions: tuple[str, ...]
+    place: SlidePlace | None = None
+    tissues: tuple[str, ...] = ()
+    group: str = ""
+    case: str = ""
+    phrases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that was left out: which line of the list (1 is the first) and why."""
+
+    source: str
+    line: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.source} line {self.line}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class PairDataset:
+    """Pairs in the order of their lists, and the rows that were left out."""
+
+    pairs: tuple[Pair, ...]
+    bad_rows: tuple[BadRow, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def subset(self, indices: Sequence[int]) -> PairDataset:
+        """The pairs at ``indices``, in that order."""
+        return PairDataset(tuple(self.pairs[i] for i in indices))
+
+    def __add__(self, other: PairDataset) -> PairDataset:
+        return PairDataset(self.pairs + other.pairs, self.bad_rows + other.bad_rows)
+
+
+def read_pairs(path: Path, *, bad_rows: BadRows = "skip") -> PairDataset:
+    """Reads a folder (with one of `LIST_NAMES` in it) or a ``.jsonl``/``.csv`` list.
+
+    Raises `DataError` when there is no list, when nothing in it is usable, or, with ``bad_rows="refuse"``, at the
+    first bad row, naming its line.
+    """
+    source = _find_list(path)
+    rows = _csv_rows(source) if source.suffix.lower() == ".csv" else _jsonl_rows(source)
+    pairs: list[Pair] = []
+    bad: list[BadRow] = []
+    for line, row in rows:
+        try:
+            pairs.append(_pair_of(row, source.parent))
+        except ValueError as error:
+            problem = BadRow(source.name, line, str(error))
+            if bad_rows == "refuse":
+                raise DataError(f"{problem}; mend the row or read the list with bad rows skipped.") from error
+            bad.append(problem)
+    if not pairs:
+        first = f" (first problem: line {bad[0].line}, {bad[0].reason})" if bad else ""
+        raise DataError(f"{source} holds no usable pair{first}; each row needs an image and a caption.")
+    return PairDataset(tuple(pairs), tuple(bad))
+
+
+def read_many(paths: Sequence[Path | str], *, bad_rows: BadRows = "skip") -> list[PairDataset]:
+    """`read_pairs` for each path."""
+    return [read_pairs(Path(path), bad_rows=bad_rows) for path in paths]
+
+
+def split_pairs(dataset: PairDataset, share: float, seed: int) -> tuple[PairDataset, PairDataset]:
+    """Training and validation part: whole cases (or slides, or images) together, about ``share`` of the pairs held out.
+
+    Same pairs and seed give the same split. Both parts have at least one pair, unless ``share`` is 0.
+    """
+    units: dict[str, list[int]] = {}
+    for i, pair in enumerate(dataset.pairs):
+        units.setdefault(pair.case or str(pair.path), []).append(i)
+    if share <= 0 or len(units) < 2:
+        return dataset.subset(range(len(dataset))), PairDataset(())
+    names = sorted(units)
+    np.random.default_rng([seed, 7]).shuffle(names)
+    want = max(1, round(share * len(dataset)))
+    held: list[int] = []
+    while len(held) < want and len(names) > 1:
+        held += units[names.pop()]
+    kept = sorted(i for name in names for i in units[name])
+    return dataset.subset(kept), dataset.subset(sorted(held))
+
+
+def load_image(pair: Pair, px: int) -> NDArray[np.uint8]:
+    """The pair's pixels, uint8 RGB ``[H, W, 3]``, not smaller than needed for ``px`` where the source has more.
+
+    Large pictures are reduced so that the short side is about ``2 * px``. Raises `DataError` naming the file.
+    """
+    if pair.place is not None:
+        from lile_engine.slides import open_slide  # only pairs that lie in slides need OpenSlide
+
+        place = pair.place
+        scale = max(1.0, min(place.w, place.h) / (2 * px))
+        try:
+            with open_slide(pair.path, mpp=place.mpp) as slide:
+                w, h = max(1, round(place.w / scale)), max(1, round(place.h / scale))
+                return np.asarray(slide.read_area(place.x, place.y, place.w, place.h, w, h), np.uint8)
+        except LileError as error:
+            raise DataError(f"{pair.path} cannot be read at {place.x:g}, {place.y:g}: {error}") from error
+    return load_file(pair.path, px)
+
+
+def load_file(path: Path, px: int) -> NDArray[np.uint8]:
+    """An image file as uint8 RGB ``[H, W, 3]``, turned as its EXIF says, transparent parts white, reduced if large."""
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (2 * px, 2 * px))
+            upright = ImageOps.exif_transpose(image)
+            short = min(upright.size)
+            if short > 2.5 * px:
+                scale = 2 * px / short
+                size = (max(px, round(upright.width * scale)), max(px, round(upright.height * scale)))
+                upright = _to_rgb(upright).resize(size, Image.Resampling.BOX)
+            return np.asarray(_to_rgb(upright), np.uint8)
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path} is not an image that can be read; replace or remove it.") from error
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("RGBA", "LA", "PA") or (image.mode == "P" and "transparency" in image.info):
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def _find_list(path: Path) -> Path:
+    if path.is_file():
+        if path.suffix.lower() not in (".jsonl", ".csv"):
+            raise DataError(f"{path} is no list of pairs; it must be a .jsonl or .csv file, or a folder with one.")
+        return path
+    if path.is_dir():
+        for name in LIST_NAMES:
+            if (path / name).is_file():
+                return path / name
+        raise DataError(f"{path} holds no {' or '.join(LIST_NAMES)}; write one row for each image there.")
+    raise DataError(f"{path} does not exist; name a folder of pairs or its .jsonl or .csv list.")
+
+
+def _jsonl_rows(source: Path) -> Iterator[tuple[int, Any]]:
+    for line, raw in enumerate(_read_text(source).splitlines(), 1):
+        if raw.strip():
+            try:
+                yield line, json.loads(raw)
+            except json.JSONDecodeError:
+                yield line, ValueError("is not valid JSON")
+
+
+def _csv_rows(source: Path) -> Iterator[tuple[int, Any]]:
+    reader = csv.DictReader(_read_text(source).splitlines(keepends=True))
+    for row in reader:
+        yield reader.line_num, {str(k).strip(): v for k, v in row.items() if k is not None and v not in (None, "")}
+
+
+def _read_text(source: Path) -> str:
+    try:
+        return source.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{source} cannot be read as UTF-8 text; save it as UTF-8.") from error
+
+
+def _pair_of(row: Any, folder: Path) -> Pair:
+    """Raises ValueError with the reason, in words that fit after "line 7:"."""
+    if isinstance(row, ValueError):
+        raise row
+    if not isinstance(row, dict):
+        raise ValueError("is not an object with an image and a caption")
+    captions = _texts(row.get("captions", row.get("caption")), "caption")
+    if not captions:
+        raise ValueError("has no caption")
+    tissues = _texts(row.get("tissues", row.get("tissue")), "tissues")
+    group, case = str(row.get("group", "")), str(row.get("case", ""))
+    place = None
+    if row.get("slide"):
+        path = folder / str(row["slide"])
+        x, y, w, h = (_number(row, key) for key in ("x", "y", "w", "h"))
+        if w <= 0 or h <= 0:
+            raise ValueError("has a rectangle without width or height")
+        place = SlidePlace(x, y, w, h, _number(row, "mpp") if row.get("mpp") not in (None, "") else None)
+        case = case or path.name
+    else:
+        name = row.get("image", row.get("file"))
+        if not isinstance(name, str) or not name.strip():
+            raise ValueError("names neither an image nor a slide")
+        path = folder / name.strip()
+    if not path.is_file():
+        raise ValueError(f"names {path.name}, which is not there")
+    return Pair(path, captions, place, tissues, group, case, _texts(row.get("phrases"), "phrases"))
+
+
+def _texts(value: Any, what: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise ValueError(f"has {what} that are not text")
+    return tuple(" ".join(item.split()) for item in items if item.strip())
+
+
+def _number(row: dict[str, Any], key: str) -> float:
+    try:
+        number = float(row[key])
+    except KeyError:
+        raise ValueError(f"names a slide but no {key}") from None
+    except (TypeError, ValueError):
+        raise ValueError(f"has {key} = {row[key]!r}, which is no number") from None
+    if not np.isfinite(number):
+        raise ValueError(f"has {key} = {row[key]!r}, which is no number")
+    return number
+
+
+def warn_bad_rows(dataset: PairDataset, warn: Callable[[str], None], most: int = 10) -> None:
+    """Tells each left-out row, the first ``most`` of them in words and the rest as a count."""
+    for problem in dataset.bad_rows[:most]:
+        warn(f"{problem}; left out.")
+    if len(dataset.bad_rows) > most:
+        warn(f"{len(dataset.bad_rows) - most} more rows were left out for reasons of the same kind.")

@@ -1,0 +1,98 @@
+"""Readers of published image-text sets, as they are unpacked: ARCH and MS-COCO captions (Karpathy's splits)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from lile_engine.errors import DataError
+from lile_engine.training.pairs import BadRow, Pair, PairDataset
+
+_IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+
+
+def read_arch(path: Path) -> PairDataset:
+    """Reads ARCH (Gamper and Rajpoot, CVPR 2021): ``books_set`` and/or ``pubmed_set``, or one of these folders.
+
+    Each has ``captions.json`` (``{"0": {"figure_id", "letter", "caption", "uuid"}, ...}``) and ``images/UUID.*``.
+    Pictures of one figure that share a caption (letters A, B, ...) form a group: the caption belongs to all of them.
+    Raises `DataError` when there is none, or none is usable.
+    """
+    folders = [path / name for name in ("books_set", "pubmed_set") if (path / name / "captions.json").is_file()]
+    if (path / "captions.json").is_file():
+        folders.append(path)
+    if not folders:
+        raise DataError(f"{path} is no ARCH folder; it needs books_set or pubmed_set with a captions.json in it.")
+    pairs: list[Pair] = []
+    bad: list[BadRow] = []
+    for folder in folders:
+        files = {file.stem: file for file in sorted((folder / "images").glob("*")) if file.suffix in _IMAGE_ENDINGS}
+        for number, row in enumerate(_json(folder / "captions.json", dict).values(), 1):
+            try:
+                pairs.append(_arch_pair(row, files, folder.name))
+            except ValueError as error:
+                bad.append(BadRow(f"{folder.name}/captions.json", number, str(error)))
+    return _usable(pairs, bad, path)
+
+
+def _arch_pair(row: Any, files: dict[str, Path], source: str) -> Pair:
+    if not isinstance(row, dict) or not isinstance(row.get("caption"), str) or not row["caption"].strip():
+        raise ValueError("has no caption")
+    name = str(row.get("uuid", ""))
+    if name not in files:
+        raise ValueError(f"names the image {name}, which is not there")
+    figure = f"{source}/{row.get('figure_id', name)}"
+    caption = " ".join(row["caption"].split())
+    return Pair(files[name], (caption,), group=f"{figure}: {caption}", case=figure)
+
+
+def read_coco(path: Path, split: str = "test") -> PairDataset:
+    """Reads MS-COCO captions in Karpathy's split file (``dataset_coco.json`` beside ``train2014``, ``val2014``).
+
+    ``split`` is "train" (with "restval"), "val" or "test". Images keep their order, and all their captions
+    (five, a few have more: the first five, as the literature does). Raises `DataError`.
+    """
+    source = path if path.is_file() else path / "dataset_coco.json"
+    table = _json(source, dict)
+    wanted = {"train", "restval"} if split == "train" else {split}
+    pairs: list[Pair] = []
+    bad: list[BadRow] = []
+    for number, row in enumerate(table.get("images", []), 1):
+        if not isinstance(row, dict) or row.get("split") not in wanted:
+            continue
+        captions = [" ".join(str(s.get("raw", "")).split()) for s in row.get("sentences", []) if isinstance(s, dict)]
+        captions = [c for c in captions if c][:5]
+        file = _coco_image(source.parent, row)
+        if file is None:
+            bad.append(BadRow(source.name, number, f"names the image {row.get('filename')}, which is not there"))
+        elif not captions:
+            bad.append(BadRow(source.name, number, "has no caption"))
+        else:
+            pairs.append(Pair(file, tuple(captions), case=file.name))
+    return _usable(pairs, bad, path)
+
+
+def _coco_image(folder: Path, row: dict[str, Any]) -> Path | None:
+    name = str(row.get("filename", ""))
+    for place in (folder / str(row.get("filepath", "")) / name, folder / "images" / name, folder / name):
+        if name and place.is_file():
+            return place
+    return None
+
+
+def _json(path: Path, kind: type) -> Any:
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path} cannot be read as JSON; check that the set is unpacked there.") from error
+    if not isinstance(table, kind):
+        raise DataError(f"{path} is not laid out as expected; check that it is the file of this set.")
+    return table
+
+
+def _usable(pairs: list[Pair], bad: list[BadRow], path: Path) -> PairDataset:
+    if not pairs:
+        first = f" (first problem: {bad[0]})" if bad else ""
+        raise DataError(f"{path} holds no usable pair{first}; check that the images are unpacked beside the captions.")
+    return PairDataset(tuple(pairs), tuple(bad))
