@@ -1,0 +1,159 @@
+"""What crosses between the window and the engine's process: frozen, plain data, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lile_engine.archive.rows import ArchiveStatus
+from lile_engine.model.protocol import ModelIdentity
+from lile_engine.retrieval.results import Hit, WordWeight
+from lile_engine.slides import Region, Tile, TileSpec
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class EngineSetup:
+    """What the engine is to load: an archive, whose model comes with it, or the bundled model alone where "".
+
+    ``device`` is "auto", "cpu" or "cuda".
+    """
+
+    archive: str = ""
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What the engine has loaded; ``seconds_per_tile`` was measured on this machine just now."""
+
+    model: ModelIdentity
+    device: str
+    seconds_per_tile: float
+    archive: ArchiveStatus | None
+
+
+@dataclass(frozen=True)
+class RegionRequest:
+    """A question about a part of a slide; ``slide_mpp`` where the user gave it, None for what the file says."""
+
+    slide: str
+    slide_mpp: float | None
+    region: Region
+    spec: TileSpec
+
+
+@dataclass(frozen=True)
+class RegionTiles:
+    """The tiles with tissue of a region; ``stored`` of them are in the archive, ``background`` were left out."""
+
+    slide: str
+    tiles: tuple[Tile, ...]
+    stored: int
+    background: int
+    spec: TileSpec
+
+    @property
+    def to_embed(self) -> int:
+        """How many tiles must be read and embedded."""
+        return len(self.tiles) - self.stored
+
+
+@dataclass(frozen=True)
+class RegionState:
+    """A region once it is embedded: its tiles that could be read, what could not, how unlike the training it is."""
+
+    tiles: tuple[Tile, ...]
+    failed: tuple[str, ...]
+    outside: float | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a question, each list best first; ``question`` names it in the engine.
+
+    ``phrase`` is what was typed, "" after a region question, and then ``region`` and ``state`` say what was asked
+    about. ``final`` is False for an answer by vectors alone that is still being re-ranked.
+    """
+
+    question: int
+    phrase: str = ""
+    region: RegionTiles | None = None
+    state: RegionState | None = None
+    patches: tuple[Hit, ...] = ()
+    captions: tuple[Hit, ...] = ()
+    cases: tuple[Hit, ...] = ()
+    final: bool = False
+
+
+@dataclass(frozen=True)
+class PatchPlace:
+    """A square of a slide: path, level-0 x, y, size; ``id`` in the archive where it lies there."""
+
+    slide: str
+    x: int
+    y: int
+    size: int
+    id: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TileAttention:
+    """Attention of one phrase over ``n`` tiles: ``values`` float32 [n, rows, columns], each tile's sum is 1;
+    ``scores`` float32 [n] -1 to 1: the pair score of each tile with the phrase; the words and their shares."""
+
+    values: Floats
+    scores: Floats
+    words: tuple[WordWeight, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class AttentionAnswer:
+    """Where words of ``text`` look: ``values`` float32 [h, w], nan outside, over level-0 x, y, w, h of ``slide``.
+
+    ``word`` is the place [start, end) in ``text`` of the word that the map is for, None for the whole phrase.
+    """
+
+    slide: str
+    text: str
+    word: tuple[int, int] | None
+    words: tuple[WordWeight, ...]
+    values: Floats
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+@dataclass(frozen=True, eq=False)
+class HeatAnswer:
+    """How well a phrase fits each tile of a slide: ``values`` float32 [h, w], nan where there is none."""
+
+    slide: str
+    text: str
+    values: Floats
+    x: float
+    y: float
+    w: float
+    h: float
+
+
+def mosaic(tiles: Sequence[Tile], values: Floats) -> tuple[Floats, float, float, float, float]:
+    """Lays maps [n, rows, columns] of equal tiles side by side: float32 [h, w] with nan between, and x, y, w, h.
+
+    Raises ValueError where there is no tile.
+    """
+    size = tiles[0].size
+    rows, columns = values.shape[1:]
+    left, top = min(t.x for t in tiles), min(t.y for t in tiles)
+    width, height = max(t.x for t in tiles) - left + size, max(t.y for t in tiles) - top + size
+    picture = np.full((round(height / size * rows), round(width / size * columns)), np.nan, np.float32)
+    for tile, value in zip(tiles, values, strict=True):
+        row = min(round((tile.y - top) / size * rows), picture.shape[0] - rows)
+        column = min(round((tile.x - left) / size * columns), picture.shape[1] - columns)
+        picture[row : row + rows, column : column + columns] = value
+    return picture, float(left), float(top), float(width), float(height)

@@ -1,0 +1,191 @@
+"""The archive in use and the long jobs on it: demo, indexing, captions, training, switching the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from lile_desktop.engine_client import EngineClient
+from lile_desktop.jobs import Job, JobQueue, JobState
+from lile_desktop.notices import Level, Notice
+from lile_desktop.questions import slides_question
+from lile_desktop.settings import SettingsStore
+from lile_desktop.training import TrainRequest, train_config, write_config
+from lile_engine.answers import EngineInfo, EngineSetup
+from lile_engine.archive.rows import SlideRow
+from lile_engine.demo import read_demo
+from lile_engine.paths import demo_dir
+
+
+class ArchiveDesk(QObject):
+    """``ready`` carries the `EngineInfo` and the slides of the archive each time the engine has (re)loaded it."""
+
+    ready = Signal(object, object)  # EngineInfo, list[SlideRow]
+    demo_ready = Signal(object)  # list of slide paths
+    training_started = Signal(object)  # Job
+    trained = Signal(str, str)  # folder of the model or "", a sentence
+    model_switched = Signal(object)  # EngineInfo
+    notice = Signal(object)
+
+    def __init__(
+        self, client: EngineClient, jobs: JobQueue, settings: SettingsStore, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._client, self._jobs, self._settings = client, jobs, settings
+        self._switching = False
+        self.training: Job | None = None
+        client.loaded.connect(self._on_loaded)
+
+    @property
+    def archive(self) -> str:
+        """The folder of the archive in use; "" while there is none."""
+        chosen = self._settings.value.archive
+        if chosen:
+            return chosen
+        demo = read_demo(demo_dir())
+        return str(demo.archive) if demo is not None else ""
+
+    def begin(self) -> None:
+        """Starts the engine on the archive in use; at a first start the demo is drawn and built before."""
+        demo = read_demo(demo_dir())
+        if self._settings.value.archive or demo is not None:
+            self._start_engine()
+            if not self._settings.value.archive and demo is not None:
+                self.demo_ready.emit([str(p) for p in demo.slides])
+            return
+        job = self._run("Preparing the demo", ["demo", "build", str(demo_dir())])
+        job.finished.connect(lambda: self._on_demo_built(job))
+
+    def use_archive(self, folder: str) -> None:
+        """Switches to another archive ("" is the demo)."""
+        self._settings.update(archive=folder)
+        self.begin()
+
+    def new_archive(self, folder: str) -> None:
+        """Makes an empty archive and switches to it."""
+        job = self._run("Making the archive", ["archive", "init", folder])
+        job.finished.connect(lambda: self.use_archive(folder) if job.state is JobState.DONE else None)
+
+    def index(self, paths: Sequence[str], slide_mpp: float | None = None) -> None:
+        """Embeds slides into the archive."""
+        if not self._need_archive() or not paths:
+            return
+        spec = self._settings.value
+        arguments = ["index", self.archive, *paths, "--mpp", f"{spec.tile_mpp:g}", "--tile-px", str(spec.tile_px)]
+        arguments += ["--device", spec.device]
+        if slide_mpp is not None:
+            arguments += ["--slide-mpp", f"{slide_mpp:g}"]
+        title = f"Indexing {Path(paths[0]).name}" if len(paths) == 1 else f"Indexing {len(paths)} slides"
+        self._after(self._run(title, arguments), self._reload)
+
+    def import_captions(self, file: str) -> None:
+        """Adds a caption library to the archive."""
+        if self._need_archive():
+            job = self._run(f"Importing {Path(file).name}", ["captions", "import", self.archive, file])
+            self._after(job, self._reload)
+
+    def train(self, request: TrainRequest) -> None:
+        """Fine-tunes the model in use on a folder of pairs."""
+        start = self.model_folder() or "lile-base"
+        config = train_config(request, start)
+        job = self._run(f"Training {request.name}", ["train", str(write_config(config))])
+        self.training = job
+        self.training_started.emit(job)
+        job.finished.connect(lambda: self._on_trained(job, config.output))
+
+    def stop_training(self) -> None:
+        """Stops a training; its state is kept."""
+        if self.training is not None:
+            self.training.cancel()
+
+    def use_model(self, folder: str) -> None:
+        """Embeds the archive again with the model in ``folder`` and switches to it."""
+        if not self._need_archive():
+            return
+        arguments = ["archive", "reembed", self.archive, "--model", folder, "--device", self._settings.value.device]
+        job = self._run(f"Embedding the archive with {Path(folder).name}", arguments)
+        job.finished.connect(lambda: self._on_reembedded(job))
+
+    def model_folder(self) -> str:
+        """The folder of the model in use; "" is the bundled one."""
+        status = self._client.info.archive if self._client.info else None
+        return (status.model_path or "") if status is not None else ""
+
+    def restart_engine(self) -> None:
+        """Starts the engine's process anew."""
+        self._start_engine()
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+    def _run(self, title: str, arguments: list[str]) -> Job:
+        job = Job(title, arguments)
+        job.warned.connect(self.notice)
+        job.finished.connect(lambda: self.notice.emit(job.notice) if job.notice is not None else None)
+        self._jobs.add(job)
+        return job
+
+    def _after(self, job: Job, then: Any) -> None:
+        # What a stopped job had finished is in the archive too, so it is loaded whatever the end.
+        job.finished.connect(lambda: then() if job.state in (JobState.DONE, JobState.CANCELLED) else None)
+
+    def _need_archive(self) -> bool:
+        if not self.archive:
+            self.notice.emit(
+                Notice(
+                    "No archive is open yet; wait for the demo, or make one with Archive, New archive.", "", Level.INFO
+                )
+            )
+        return bool(self.archive)
+
+    def _start_engine(self) -> None:
+        self._client.start(EngineSetup(self.archive, device=self._settings.value.device))
+
+    def _reload(self) -> None:
+        self._client.start_load(EngineSetup(self.archive, device=self._settings.value.device))
+
+    def _on_demo_built(self, job: Job) -> None:
+        self._start_engine()
+        demo = read_demo(demo_dir())
+        if job.state is JobState.DONE and demo is not None:
+            self.demo_ready.emit([str(p) for p in demo.slides])
+
+    def _on_trained(self, job: Job, output: Path) -> None:
+        self.training = None
+        if job.state is JobState.DONE:
+            self.trained.emit(str(output), trained_sentence(output.name, job.result))
+        elif job.state is JobState.CANCELLED:
+            self.trained.emit("", "The training was stopped; the model in use has not changed.")
+        else:
+            self.trained.emit("", job.notice.sentence if job.notice else "The training failed.")
+
+    def _on_reembedded(self, job: Job) -> None:
+        if job.state is JobState.DONE:
+            self._switching = True
+            self._start_engine()
+
+    def _on_loaded(self, info: EngineInfo) -> None:
+        if self._switching:
+            self._switching = False
+            self.model_switched.emit(info)
+        if info.archive is None:
+            self.ready.emit(info, [])
+            return
+        ticket = self._client.ask("listing the archive", slides_question())
+        ticket.answered.connect(lambda rows: self._tell_ready(info, rows))
+        ticket.failed.connect(self.notice)
+
+    def _tell_ready(self, info: EngineInfo, rows: list[SlideRow]) -> None:
+        self.ready.emit(info, rows)
+
+
+def trained_sentence(name: str, result: dict[str, Any]) -> str:
+    """What came out of a training, from the report of ``lile train``."""
+    steps, pairs = result.get("steps"), result.get("pairs")
+    text = f"The model {name} is saved"
+    if steps and pairs:
+        text += f" after {steps} steps on {pairs} pairs"
+    if isinstance(best := result.get("best_rsum"), int | float):
+        text += f"; sum of recalls on the pairs kept out {best:.0f} of 600"
+    return text + "."

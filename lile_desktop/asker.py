@@ -1,0 +1,183 @@
+"""Asks the engine for the window: which question is under way, what was answered, what the attention map is of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, Signal
+
+from lile_desktop.engine_client import EngineClient, Steps, Ticket
+from lile_desktop.notices import Level, Notice
+from lile_desktop.questions import (
+    heat_question,
+    patch_attention_question,
+    phrase_question,
+    region_attention_question,
+    region_question,
+)
+from lile_desktop.words import PhraseWord
+from lile_engine.answers import Answer, AttentionAnswer, PatchPlace, RegionRequest
+from lile_engine.progress import Progress
+from lile_engine.retrieval.results import Hit
+
+DEFAULT_SECONDS_PER_TILE = 0.03
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an attention map is of: a text, over one patch or over all tiles of the region of an answer."""
+
+    text: str
+    patch: PatchPlace | None = None
+    region: Answer | None = None
+
+
+def place_of(hit: Hit) -> PatchPlace | None:
+    """The square of a hit; None for a caption without a place."""
+    if hit.slide is None or hit.x is None or hit.y is None or hit.size is None:
+        return None
+    return PatchPlace(hit.slide, hit.x, hit.y, hit.size, None if hit.kind == "caption" else hit.id)
+
+
+def subject_of(answer: Answer | None, hit: Hit, last_patch: PatchPlace | None) -> Subject | None:
+    """What the words panel is about once ``hit`` was chosen.
+
+    A patch goes with the phrase that found it, or after a region question with the region's best caption. A caption
+    goes with the region that was asked about, else with the patch chosen before it.
+    """
+    if hit.kind != "caption":
+        if answer is not None and answer.phrase:
+            return Subject(answer.phrase, place_of(hit))
+        if answer is not None and answer.captions:
+            return Subject(answer.captions[0].caption or "", place_of(hit))
+        return None
+    if answer is not None and answer.state is not None:
+        return Subject(hit.caption or "", region=answer)
+    place = last_patch or place_of(hit)
+    return Subject(hit.caption or "", place) if place is not None else None
+
+
+class Asker(QObject):
+    """One question at a time from the panel (a new one ends the one before); words and heat maps beside it."""
+
+    progressed = Signal(str, object)  # what is being done, Progress or None
+    idle = Signal()
+    answered = Signal(object)  # Answer, perhaps not the final one
+    subject_changed = Signal(object)  # Subject or None
+    attention_ready = Signal(object)  # AttentionAnswer
+    heat_ready = Signal(object)  # HeatAnswer
+    fly_asked = Signal(object)  # PatchPlace
+    notice = Signal(object)  # Notice
+
+    def __init__(self, client: EngineClient, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._client = client
+        self._ticket: Ticket | None = None
+        self.answer: Answer | None = None
+        self.subject: Subject | None = None
+        self._last_patch: PatchPlace | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a question is under way."""
+        return self._ticket is not None
+
+    def seconds_per_tile(self) -> float:
+        """How long one tile takes on this machine."""
+        return self._client.info.seconds_per_tile if self._client.info else DEFAULT_SECONDS_PER_TILE
+
+    def ask_region(self, request: RegionRequest, results: int) -> None:
+        """What is this region, and what is like it?"""
+        self.set_subject(None)
+        steps = region_question(request, self.seconds_per_tile(), results)
+        self._ask("Looking at the region", "looking at the region", steps, self._on_answer)
+
+    def ask_phrase(self, text: str, results: int) -> None:
+        """Where is this?"""
+        if not text.strip():
+            self.notice.emit(Notice("Type a phrase first, for example keratin pearls.", level=Level.INFO))
+            return
+        self.set_subject(None)
+        self._ask("Searching", "searching for the phrase", phrase_question(text.strip(), results), self._on_answer)
+
+    def ask_heat(self, slide: str, identity: str, text: str) -> None:
+        """Where on this slide is it likely?"""
+        if not text.strip():
+            self.notice.emit(Notice("Type a phrase first; the heat map shows where it fits.", level=Level.INFO))
+            return
+        steps = heat_question(identity, slide, text.strip())
+        self._ask("Drawing the heat map", "drawing the heat map", steps, self.heat_ready.emit)
+
+    def cancel(self) -> None:
+        """Stops the question that is under way."""
+        if self._ticket is not None:
+            self._ticket.cancel()
+
+    def choose(self, hit: Hit) -> None:
+        """A hit was clicked: fly there if it has a place, and show its words."""
+        place = place_of(hit)
+        if place is not None:
+            self.fly_asked.emit(place)
+        self.set_subject(subject_of(self.answer, hit, self._last_patch))
+        if hit.kind != "caption":
+            self._last_patch = place
+
+    def choose_word(self, word: PhraseWord | None) -> None:
+        """Shows where a word (None: the whole phrase) is seen on the subject."""
+        subject = self.subject
+        if subject is None:
+            return
+        place = (word.start, word.end) if word is not None else None
+        region = subject.region
+        if region is not None and region.region is not None and region.state is not None:
+            steps = region_attention_question(
+                region.question, region.region.slide, region.state.tiles, subject.text, place
+            )
+        elif subject.patch is not None:
+            steps = patch_attention_question(subject.patch, subject.text, place)
+        else:
+            return
+        ticket = self._client.ask("drawing the attention map", steps)
+        ticket.answered.connect(lambda answer: self._on_attention(subject, answer))
+        ticket.failed.connect(self.notice)
+
+    def set_subject(self, subject: Subject | None) -> None:
+        """What the words are of."""
+        self.subject = subject
+        self.subject_changed.emit(subject)
+
+    def forget(self) -> None:
+        """Drops the answer (another model or archive)."""
+        self.cancel()
+        self.answer = self._last_patch = None
+        self.set_subject(None)
+
+    def _ask(self, title: str, doing: str, steps: Steps, answered: Callable[..., object]) -> None:
+        self.cancel()
+        ticket = self._ticket = self._client.ask(doing, steps)
+        self.progressed.emit(title, None)
+        ticket.progressed.connect(lambda progress: self._on_progress(ticket, title, progress))
+        ticket.partial.connect(answered)
+        ticket.answered.connect(answered)
+        ticket.answered.connect(lambda _answer: self._over(ticket))
+        ticket.cancelled.connect(lambda: self._over(ticket))
+        ticket.failed.connect(self.notice)
+        ticket.failed.connect(lambda _notice: self._over(ticket))
+
+    def _over(self, ticket: Ticket) -> None:
+        if ticket is self._ticket:
+            self._ticket = None
+            self.idle.emit()
+
+    def _on_progress(self, ticket: Ticket, title: str, progress: Progress) -> None:
+        if ticket is self._ticket:
+            self.progressed.emit(title, progress)
+
+    def _on_answer(self, answer: Answer) -> None:
+        self.answer = answer
+        self.answered.emit(answer)
+
+    def _on_attention(self, subject: Subject, answer: AttentionAnswer) -> None:
+        if subject is self.subject:
+            self.attention_ready.emit(answer)

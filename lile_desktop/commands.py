@@ -1,0 +1,124 @@
+"""What the menu entries do that begin with a question to the user: which file, which folder, which settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject
+from PySide6.QtWidgets import QDialog, QFileDialog, QMainWindow
+
+from lile_desktop.archive_desk import ArchiveDesk
+from lile_desktop.dialogs import PropertiesDialog, SettingsDialog, ask_mpp
+from lile_desktop.notices import Level, Notice
+from lile_desktop.panels.notice_bar import NoticeBar
+from lile_desktop.settings import SettingsStore
+from lile_desktop.slide_desk import SLIDE_SUFFIXES, SlideDesk
+from lile_desktop.viewer.slide_view import SlideView
+
+_PATTERNS = " ".join(f"*{suffix}" for suffix in sorted(SLIDE_SUFFIXES))
+SLIDE_FILTER = f"Slides and pictures ({_PATTERNS});;All files (*)"
+CAPTION_FILTER = "Captions (*.jsonl *.csv);;All files (*)"
+
+
+class Commands(QObject):
+    """Each method asks, then hands over to who does it."""
+
+    def __init__(
+        self,
+        window: QMainWindow,
+        desk: SlideDesk,
+        archive: ArchiveDesk,
+        view: SlideView,
+        settings: SettingsStore,
+        notices: NoticeBar,
+    ) -> None:
+        super().__init__(window)
+        self._window, self._desk, self._archive = window, desk, archive
+        self._view, self._settings, self._notices = view, settings, notices
+
+    def open_slides(self) -> list[str]:
+        """The slides chosen in the dialog."""
+        return self._choose_slides("Open slides")
+
+    def close_slide(self) -> None:
+        """Takes the slide in view off the list."""
+        if self._desk.current is not None:
+            self._desk.close(self._desk.current.path)
+
+    def properties(self) -> None:
+        """Shows what the file of the slide in view says."""
+        entry = self._desk.current
+        if entry is not None and entry.info is not None:
+            PropertiesDialog(entry.info, self._desk.associated, self._window).exec()
+
+    def give_mpp(self) -> None:
+        """Asks for the scale of the slide in view and opens it again with it."""
+        entry = self._desk.current
+        if entry is not None:
+            mpp = ask_mpp(entry.name, self._window)
+            if mpp is not None:
+                self._desk.reopen(entry.path, mpp)
+
+    def save_picture(self) -> None:
+        """Saves what the canvas shows."""
+        entry = self._desk.current
+        if entry is None:
+            return
+        suggested = str(Path(self._settings.value.last_folder) / f"{Path(entry.name).stem}-view.png")
+        file, _ = QFileDialog.getSaveFileName(self._window, "Save view as picture", suggested, "PNG picture (*.png)")
+        if not file:
+            return
+        file = file if Path(file).suffix else file + ".png"
+        if self._view.picture().save(file):
+            self._notices.show_notice(Notice(f"The view is saved in {file}.", level=Level.INFO))
+        else:
+            self._notices.show_notice(Notice(f"The picture cannot be written to {file}; choose another folder."))
+
+    def edit_settings(self) -> None:
+        """Shows the settings."""
+        dialog = SettingsDialog(self._settings.value, self._window)
+        if dialog.exec() == QDialog.DialogCode.Accepted:
+            before = self._settings.value.device
+            self._settings.update(**dialog.changes())
+            if self._settings.value.device != before:
+                self._archive.restart_engine()
+
+    def open_archive(self) -> None:
+        """Chooses another archive."""
+        folder = QFileDialog.getExistingDirectory(self._window, "Open archive", self._archive.archive)
+        if folder:
+            self._archive.use_archive(folder)
+
+    def new_archive(self) -> None:
+        """Chooses an empty folder for a new archive."""
+        folder = QFileDialog.getExistingDirectory(self._window, "Empty folder for the new archive")
+        if folder:
+            self._archive.new_archive(folder)
+
+    def index_slides(self) -> None:
+        """Chooses slides to add to the archive."""
+        self._archive.index(self._choose_slides("Index slides"))
+
+    def index_this(self) -> None:
+        """Adds the slide in view to the archive, with its scale where the user gave it."""
+        entry = self._desk.current
+        if entry is None or entry.info is None:
+            return
+        if entry.info.mpp is None:
+            self.give_mpp()
+            return
+        self._archive.index([entry.path], entry.info.mpp)
+
+    def import_captions(self) -> None:
+        """Chooses a caption library."""
+        file, _ = QFileDialog.getOpenFileName(
+            self._window, "Import captions", self._settings.value.last_folder, CAPTION_FILTER
+        )
+        if file:
+            self._archive.import_captions(file)
+
+    def _choose_slides(self, title: str) -> list[str]:
+        files, _ = QFileDialog.getOpenFileNames(self._window, title, self._settings.value.last_folder, SLIDE_FILTER)
+        if files:
+            self._settings.update(last_folder=str(Path(files[0]).parent))
+        return files

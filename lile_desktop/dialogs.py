@@ -1,0 +1,230 @@
+"""The small dialogs: settings, slide properties, microns per pixel, about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QPixmap
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QHBoxLayout,
+    QInputDialog,
+    QLabel,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from lile_desktop.panels.parts import heading, push_button, quiet
+from lile_desktop.settings import APPEARANCES, DEVICES, Settings
+from lile_desktop.theme import GRID
+from lile_engine import __version__
+from lile_engine.answers import EngineInfo
+from lile_engine.slides import SlideInfo
+
+LABEL_IMAGES = ("label", "macro")  # the label shows the patient's name, and a macro photo shows the label
+
+
+class SettingsDialog(QDialog):
+    """Edits the settings that a person chooses; ``changes`` says which."""
+
+    def __init__(self, settings: Settings, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Settings")
+        self.setMinimumWidth(440)
+        self.appearance = _choice(
+            APPEARANCES, settings.appearance, "Appearance", "Light, dark, or as the system has it"
+        )
+        self.device = _choice(DEVICES, settings.device, "Device", "Where the model runs; auto takes the GPU if it can")
+        self.mpp = QDoubleSpinBox()
+        self.mpp.setRange(0.1, 8.0)
+        self.mpp.setSingleStep(0.25)
+        self.mpp.setDecimals(2)
+        self.mpp.setSuffix(" µm/px")
+        self.mpp.setValue(settings.tile_mpp)
+        _name(
+            self.mpp,
+            "Microns per pixel of a tile",
+            "0.5 is what a 20x objective shows; tiles of unlike scale never mix",
+        )
+        self.results = QSpinBox()
+        self.results.setRange(4, 200)
+        self.results.setValue(settings.results)
+        _name(self.results, "Answers", "How many patches and captions a question brings")
+        self.cache = QSpinBox()
+        self.cache.setRange(64, 16_384)
+        self.cache.setSingleStep(64)
+        self.cache.setSuffix(" MB")
+        self.cache.setValue(settings.cache_mb)
+        _name(self.cache, "Picture memory", "Memory for parts of slides already read; used from the next start on")
+        form = QFormLayout()
+        form.setHorizontalSpacing(3 * GRID)
+        form.setVerticalSpacing(GRID)
+        form.addRow("Appearance", self.appearance)
+        form.addRow("Model runs on", self.device)
+        form.addRow("Scale of tiles", self.mpp)
+        form.addRow("Answers to a question", self.results)
+        form.addRow("Picture memory", self.cache)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
+        layout.setSpacing(2 * GRID)
+        layout.addLayout(form)
+        layout.addWidget(_buttons(self, accept=True))
+
+    def changes(self) -> dict[str, object]:
+        """The fields of `Settings` as they stand in the dialog."""
+        return {
+            "appearance": self.appearance.currentData(),
+            "device": self.device.currentData(),
+            "tile_mpp": round(self.mpp.value(), 2),
+            "results": self.results.value(),
+            "cache_mb": self.cache.value(),
+        }
+
+
+class PropertiesDialog(QDialog):
+    """All that a slide's file says; its label stays hidden until asked for, since it names the patient."""
+
+    def __init__(
+        self,
+        info: SlideInfo,
+        fetch: Callable[[str, str, Callable[[QPixmap], None]], None],
+        parent: QWidget,
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(f"Properties of {info.name}")
+        self.resize(720, 560)
+        self._info, self._fetch = info, fetch
+        facts = slide_facts(info)
+        self.table = QTableWidget(len(facts), 2)
+        self.table.setHorizontalHeaderLabels(["Property", "Value"])
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(26)
+        self.table.setShowGrid(False)
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.table.setAccessibleName("Slide properties")
+        self.table.setToolTip("Select and copy with Ctrl+C")
+        for row, (name, value) in enumerate(facts):
+            self.table.setItem(row, 0, QTableWidgetItem(name))
+            self.table.setItem(row, 1, QTableWidgetItem(value))
+        self.table.setColumnWidth(0, 260)
+        self.table.horizontalHeader().setStretchLastSection(True)
+        self.pictures = QHBoxLayout()
+        self.pictures.setSpacing(2 * GRID)
+        for name in info.associated:
+            self._add_picture(name)
+        self.pictures.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
+        layout.setSpacing(GRID)
+        layout.addWidget(self.table, 1)
+        layout.addLayout(self.pictures)
+        layout.addWidget(_buttons(self))
+
+    def _add_picture(self, name: str) -> None:
+        box = QVBoxLayout()
+        picture = QLabel()
+        picture.setFixedHeight(112)
+        picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+
+        def show(pixmap: QPixmap) -> None:
+            picture.setPixmap(pixmap.scaledToHeight(112, Qt.TransformationMode.SmoothTransformation))
+
+        if name.lower() in LABEL_IMAGES:
+            button = push_button(
+                f"Show {name}", "May show the patient's name", lambda: self._fetch(self._info.path, name, show)
+            )
+            button.clicked.connect(button.hide)
+            box.addWidget(button)
+        else:
+            self._fetch(self._info.path, name, show)
+        box.addWidget(picture)
+        box.addWidget(quiet(name))
+        self.pictures.addLayout(box)
+
+
+def slide_facts(info: SlideInfo) -> list[tuple[str, str]]:
+    """What is known of a slide, the main things first, then all properties of the file."""
+    levels = ", ".join(f"{level.width} × {level.height}" for level in info.levels)
+    main = [
+        ("File", info.path),
+        ("Format", f"{info.format}" + (f", {info.vendor}" if info.vendor else "")),
+        ("Size", f"{info.width} × {info.height} px"),
+        ("Scale", f"{info.mpp:.4g} µm/px" if info.mpp else "not known"),
+        ("Magnification", f"{info.magnification:g}x" if info.magnification else "not known"),
+        (f"Levels ({len(info.levels)})", levels),
+        ("Identity", info.identity),
+    ]
+    return main + sorted(info.properties.items())
+
+
+def ask_mpp(name: str, parent: QWidget) -> float | None:
+    """Asks for the microns per pixel of a slide whose file does not say them."""
+    value, given = QInputDialog.getDouble(
+        parent,
+        "Microns per pixel",
+        f"{name} does not say its scale. Microns per pixel (40x is about 0.25, 20x about 0.5):",
+        0.5,
+        0.05,
+        10.0,
+        4,
+    )
+    return value if given else None
+
+
+class AboutDialog(QDialog):
+    """Version, model, licence, and what it must not be used for."""
+
+    def __init__(self, info: EngineInfo | None, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("About LILE Desktop")
+        self.setMinimumWidth(440)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(3 * GRID, 3 * GRID, 3 * GRID, 2 * GRID)
+        layout.setSpacing(GRID)
+        layout.addWidget(heading(f"LILE Desktop {__version__}"))
+        model = f"Model {info.model.name} on {info.device}." if info else "No model is loaded."
+        for text in (
+            "Finds captions, sibling patches and places in whole-slide images, on this computer alone.",
+            "Research use only. It is not a medical device and must not be used for diagnosis.",
+            f"{model} What it learned from, and how well it does on real tissue, stands in its model card. "
+            "Demo slides are drawn by the program; they show no patient's tissue.",
+            "After LILE (Maleki and Tizhoosh, MIDL 2022). Apache License 2.0.",
+        ):
+            label = QLabel(text)
+            label.setWordWrap(True)
+            layout.addWidget(label)
+        layout.addWidget(_buttons(self))
+
+
+def _choice(values: tuple[str, ...], current: str, name: str, tip: str) -> QComboBox:
+    box = QComboBox()
+    for value in values:
+        box.addItem({"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)"}.get(value, value), value)
+    box.setCurrentIndex(values.index(current))
+    _name(box, name, tip)
+    return box
+
+
+def _name(widget: QWidget, name: str, tip: str) -> None:
+    widget.setAccessibleName(name)
+    widget.setToolTip(tip)
+
+
+def _buttons(dialog: QDialog, *, accept: bool = False) -> QDialogButtonBox:
+    box = QDialogButtonBox()
+    if accept:
+        box.addButton(QDialogButtonBox.StandardButton.Ok)
+        box.addButton(QDialogButtonBox.StandardButton.Cancel)
+    else:
+        box.addButton(QDialogButtonBox.StandardButton.Close)
+    box.accepted.connect(dialog.accept)
+    box.rejected.connect(dialog.reject)
+    return box

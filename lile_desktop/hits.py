@@ -1,0 +1,93 @@
+"""How hits and answers read to a person: slide, place, scores, titles. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lile_engine.answers import Answer
+from lile_engine.retrieval.results import Hit
+
+OUTSIDE_WARNING = 0.8  # above this a picture is called unlike all that the model has learned
+
+
+@dataclass(frozen=True)
+class AnswerTexts:
+    """The lines above an answer: what was asked, how it was found, and a warning where one is due."""
+
+    title: str
+    note: str
+    warning: str
+
+
+def is_outside(hit: Hit) -> bool:
+    """Whether the hit lies so far from what the model has learned that its score means little."""
+    return hit.outside is not None and hit.outside >= OUTSIDE_WARNING
+
+
+def slide_stem(hit: Hit) -> str:
+    """The slide's name without folder and ending; "" for a caption without a slide."""
+    return Path(hit.slide).stem if hit.slide else ""
+
+
+def card_title(hit: Hit) -> str:
+    """What names a card of the gallery: the slide, or for a case its name."""
+    return (hit.case or "") if hit.kind == "case" else slide_stem(hit)
+
+
+def card_line(hit: Hit) -> str:
+    """The second line of a card: the place, or for a case how much speaks for it."""
+    if hit.kind == "case":
+        return f"{len(hit.evidence)} patches" if hit.evidence else ""
+    return hit_place_text(hit)
+
+
+def hit_place_text(hit: Hit) -> str:
+    """The middle of the hit in mm from the slide's upper left corner where the mpp is known, else in pixels."""
+    if hit.x is None or hit.y is None or hit.size is None:
+        return ""
+    x, y = hit.x + hit.size / 2, hit.y + hit.size / 2
+    if hit.slide_mpp is None:
+        return f"{x:.0f}, {y:.0f} px"
+    return f"{x * hit.slide_mpp / 1000:.1f}, {y * hit.slide_mpp / 1000:.1f} mm"
+
+
+def caption_source(hit: Hit) -> str:
+    """Where a caption comes from, for its second line."""
+    parts = (hit.source or "", slide_stem(hit), f"case {hit.case}" if hit.case and hit.case_known else "")
+    return "  ".join(part for part in parts if part)
+
+
+def hit_tooltip(hit: Hit) -> str:
+    """All there is to know of a hit, in lines."""
+    lines = [hit.slide or "no slide"]
+    if hit.caption:
+        lines.append(f"“{hit.caption}”")
+    lines.append(f"score {hit.score:.3f}" + "".join(f", {n} {v:.3f}" for n, v in sorted(hit.scores.items())))
+    if hit.x is not None:
+        lines.append(f"x {hit.x}, y {hit.y}, size {hit.size} level-0 px" + (f", {hit.mpp:g} µm/px" if hit.mpp else ""))
+    if hit.case:
+        lines.append(f"case {hit.case}" + ("" if hit.case_known else " (no case known, so the slide itself)"))
+    if hit.outside is not None:
+        lines.append(f"unlike the model's training: {hit.outside:.0%}")
+    return "\n".join(lines)
+
+
+def answer_texts(answer: Answer) -> AnswerTexts:
+    """The lines above an answer."""
+    ranked = "by vector and cross-attention" if answer.final else "by vector, re-ranking…"
+    if answer.region is None:
+        return AnswerTexts(f"“{answer.phrase}”", f"Nearest in the archive, {ranked}", "")
+    region, state = answer.region, answer.state
+    tiles = len(state.tiles) if state else len(region.tiles)
+    parts = [f"1 tile at {region.spec.mpp:g} µm/px" if tiles == 1 else f"{tiles} tiles at {region.spec.mpp:g} µm/px"]
+    if region.stored:
+        parts.append(f"{region.stored} from the archive")
+    if region.background:
+        parts.append(f"{region.background} of background left out")
+    warnings = []
+    if state is not None and state.failed:
+        warnings.append(f"{len(state.failed)} tiles could not be read.")
+    if state is not None and state.outside is not None and state.outside >= OUTSIDE_WARNING:
+        warnings.append("This region is unlike all that the model has learned; take the answer with care.")
+    return AnswerTexts("This region", f"{', '.join(parts)}; {ranked}", " ".join(warnings))

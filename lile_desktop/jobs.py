@@ -1,0 +1,250 @@
+"""Long jobs: the ``lile`` command as a child process that tells its progress in JSON lines on stdout."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
+
+from lile_desktop.notices import Level, Notice
+from lile_engine.progress import Progress
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """One step of training: losses have no unit; ``lr`` is the learning rate."""
+
+    step: int
+    loss: float
+    cross: float
+    self_loss: float
+    lr: float
+
+
+@dataclass(frozen=True)
+class JobWarning:
+    """Something the job could not do but went on without."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What the job reports when it is done: the command's own JSON, by name."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+JobEvent = Progress | TrainStep | JobWarning | JobResult
+
+
+def parse_event(line: str) -> JobEvent | None:
+    """One JSON line of a job; None for a line that is not one of ours."""
+    try:
+        raw = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(raw, dict):
+        return None
+    match raw.get("event"):
+        case "progress":
+            return Progress(
+                int(raw.get("done") or 0),
+                int(raw.get("total") or 0),
+                str(raw.get("unit", "")),
+                raw.get("rate"),
+                raw.get("seconds_left"),
+                str(raw.get("message", "")),
+            )
+        case "step":
+            loss, cross, own, lr = (float(raw.get(k) or 0.0) for k in ("loss", "cross", "self", "lr"))
+            return TrainStep(int(raw.get("step") or 0), loss, cross, own, lr)
+        case "warning":
+            return JobWarning(str(raw.get("message", "")))
+        case "result":
+            result = raw.get("result")
+            return JobResult(result if isinstance(result, dict) else {})
+    return None
+
+
+def duration_text(seconds: float) -> str:
+    """A time for a person, in the largest units that matter: "8 s", "4 min", "2 h 10 min"."""
+    seconds = max(0.0, seconds)
+    if seconds < 59.5:
+        return f"{max(1, math.ceil(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def progress_text(progress: Progress) -> str:
+    """What the jobs bar says: "3/12 slides  212 tiles/s  4 min left"."""
+    parts = [progress.message] if progress.message else []
+    if progress.total > 0:
+        parts.append(f"{progress.done}/{progress.total} {progress.unit}".rstrip())
+    if progress.rate:
+        rate = f"{progress.rate:.0f}" if progress.rate >= 10 else f"{progress.rate:.1f}"
+        parts.append(f"{rate} {progress.unit}/s")
+    if progress.seconds_left is not None and progress.done < progress.total:
+        parts.append(f"{duration_text(progress.seconds_left)} left")
+    return "   ".join(parts)
+
+
+class JobState(Enum):
+    """Where a job stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Job(QObject):
+    """One ``lile`` command. ``finished`` comes once, whatever the end; look at ``state``, ``result``, ``notice``."""
+
+    progressed = Signal(object)  # Progress
+    stepped = Signal(object)  # TrainStep
+    warned = Signal(object)  # Notice
+    finished = Signal()
+
+    def __init__(self, title: str, arguments: Sequence[str], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.title, self.arguments = title, tuple(arguments)
+        self.state = JobState.WAITING
+        self.result: dict[str, Any] = {}
+        self.notice: Notice | None = None
+        self.progress: Progress | None = None
+        self._process = QProcess(self)
+        self._process.setProgram(sys.executable)
+        self._process.setArguments(job_arguments(arguments))
+        self._process.setProcessEnvironment(_environment())
+        self._errors = ""
+        self._process.readyReadStandardOutput.connect(self._read)
+        self._process.readyReadStandardError.connect(self._read_errors)
+        self._process.finished.connect(lambda code, _status: self._ended(code))
+        self._process.errorOccurred.connect(self._not_started)
+
+    def start(self) -> None:
+        """Starts the child process."""
+        self.state = JobState.RUNNING
+        self._process.start()
+
+    def cancel(self) -> None:
+        """Asks the child to stop after what it is at (what it finished stays), and ends it if it does not."""
+        if self.state is JobState.WAITING:
+            self.state = JobState.CANCELLED
+            self.finished.emit()
+        elif self.state is JobState.RUNNING:
+            self.state = JobState.CANCELLED
+            self._process.terminate()
+            QTimer.singleShot(10_000, self._process, self._process.kill)
+
+    def _read(self) -> None:
+        while self._process.canReadLine():
+            event = parse_event(bytes(self._process.readLine().data()).decode("utf-8", "replace"))
+            match event:
+                case Progress():
+                    self.progress = event
+                    self.progressed.emit(event)
+                case TrainStep():
+                    self.stepped.emit(event)
+                case JobWarning():
+                    logging.getLogger(__name__).warning("%s: %s", self.title, event.message)
+                    self.warned.emit(Notice(event.message, level=Level.WARNING))
+                case JobResult():
+                    self.result = event.values
+
+    def _read_errors(self) -> None:
+        self._errors += bytes(self._process.readAllStandardError().data()).decode("utf-8", "replace")
+        self._errors = self._errors[-20_000:]
+
+    def _ended(self, code: int) -> None:
+        self._read()
+        self._read_errors()
+        if self.state is JobState.RUNNING:
+            self.state = JobState.DONE if code == 0 else JobState.FAILED
+            if code != 0:
+                self.notice = failure_notice(self.title, code, self._errors)
+                logging.getLogger(__name__).error("%s failed (%d)\n%s", self.title, code, self._errors)
+        self.finished.emit()
+
+    def _not_started(self, error: QProcess.ProcessError) -> None:
+        if error is QProcess.ProcessError.FailedToStart:
+            self.state = JobState.FAILED
+            self.notice = Notice(f"{self.title} could not start: {self._process.errorString()}.")
+            self.finished.emit()
+
+
+def job_arguments(arguments: Sequence[str]) -> list[str]:
+    """The arguments of the Python interpreter that run a ``lile`` command with JSON lines."""
+    return ["-m", "lile_engine", *arguments, "--progress", "jsonl"]
+
+
+def _environment() -> QProcessEnvironment:
+    environment = QProcessEnvironment.systemEnvironment()
+    environment.insert("PYTHONUNBUFFERED", "1")
+    environment.insert("PYTHONIOENCODING", "utf-8")
+    environment.insert("HF_HUB_OFFLINE", "1")
+    return environment
+
+
+def failure_notice(title: str, code: int, errors: str) -> Notice:
+    """The sentence of a failed command: its last ``lile: ...`` line, else that it ended unexpectedly."""
+    said = [line[len("lile: ") :] for line in errors.splitlines() if line.startswith("lile: ")]
+    if said:
+        return Notice(said[-1], errors)
+    return Notice(f"{title} ended unexpectedly (code {code}); start it again to go on where it stopped.", errors)
+
+
+class JobQueue(QObject):
+    """Runs jobs one after the other: two at once would only fight for the processor and the archive's lock."""
+
+    added = Signal(object)  # Job
+    removed = Signal(object)  # Job
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._waiting: deque[Job] = deque()
+        self.running: Job | None = None
+
+    def add(self, job: Job) -> Job:
+        """Starts ``job``, or queues it behind the one that runs."""
+        job.setParent(self)
+        job.finished.connect(lambda: self._finished(job))
+        self._waiting.append(job)
+        self.added.emit(job)
+        self._next()
+        return job
+
+    def jobs(self) -> list[Job]:
+        """The one that runs, then those that wait."""
+        return ([self.running] if self.running else []) + list(self._waiting)
+
+    def stop_all(self) -> None:
+        """Cancels everything (the program is closing) and waits a little for the child to end."""
+        for job in reversed(self.jobs()):
+            job.cancel()
+
+    def _next(self) -> None:
+        if self.running is None and self._waiting:
+            self.running = self._waiting.popleft()
+            self.running.start()
+
+    def _finished(self, job: Job) -> None:
+        if job is self.running:
+            self.running = None
+        elif job in self._waiting:
+            self._waiting.remove(job)
+        self.removed.emit(job)
+        job.deleteLater()
+        self._next()

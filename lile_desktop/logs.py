@@ -1,0 +1,49 @@
+"""The log file: details of what went wrong, for who asks. Owner-only, bounded in size."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import TracebackType
+
+from lile_engine.paths import logs_dir, private_dir
+
+
+class _PrivateFileHandler(RotatingFileHandler):
+    """Slide and case names may stand in a log, so nobody else may read it."""
+
+    def _open(self) -> TextIOWrapper:
+        handle = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return os.fdopen(handle, "a", encoding="utf-8")
+
+
+def log_file() -> Path:
+    """Where the window's log lies."""
+    return logs_dir() / "desktop.log"
+
+
+def start_logging() -> Path:
+    """Sends warnings and errors of this process, also uncaught ones, to the log file; returns its path."""
+    path = log_file()
+    private_dir(path.parent)
+    handler = _PrivateFileHandler(path, maxBytes=1_000_000, backupCount=2, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger()
+    logger.addHandler(handler)
+    if logger.level > logging.INFO or logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+    return path
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error or kind(), trace)
+        return
+    logging.getLogger("lile_desktop").critical("uncaught", exc_info=(kind, error or kind(), trace))

@@ -1,0 +1,291 @@
+"""The window: it puts the parts together and binds the actions; what they do is written in the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray
+from PySide6.QtGui import QCloseEvent, QGuiApplication
+from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QVBoxLayout, QWidget
+
+from lile_desktop.actions import ActionRegistry
+from lile_desktop.archive_desk import ArchiveDesk
+from lile_desktop.asker import Asker
+from lile_desktop.commands import Commands
+from lile_desktop.dialogs import AboutDialog
+from lile_desktop.engine_client import EngineClient
+from lile_desktop.jobs import Job, JobQueue
+from lile_desktop.notices import Level, Notice
+from lile_desktop.pages import Pages
+from lile_desktop.palette import CommandPalette, ShortcutSheet
+from lile_desktop.panels.archive_page import ArchivePage
+from lile_desktop.panels.jobs_bar import JobsBar
+from lile_desktop.panels.notice_bar import NoticeBar, open_log_folder
+from lile_desktop.panels.status_line import StatusLine
+from lile_desktop.panels.training_page import TrainingPage
+from lile_desktop.panels.viewer_page import ViewerPage
+from lile_desktop.settings import SettingsStore, with_recent
+from lile_desktop.slide_desk import SlideDesk
+from lile_desktop.slide_list import SlideEntry
+from lile_desktop.theme import apply_theme, current_theme, theme_for
+from lile_desktop.training import TrainRequest, model_names
+from lile_desktop.viewer.slide_view import SlideView
+from lile_desktop.viewer_controller import ViewerController
+from lile_engine.answers import EngineInfo
+from lile_engine.archive.rows import SlideRow
+from lile_engine.slides.readers import ReaderPool
+
+TITLE = "LILE Desktop (research use only)"
+PAGES = ("page_viewer", "page_archive", "page_training")
+NEEDS_SLIDE = (
+    "close_slide", "properties", "save_picture", "fit", "zoom_in", "zoom_out", "mag_10", "mag_20", "mag_40",
+    "tool_move", "tool_rectangle", "heat_map", "archive_index_this", "go_back", "go_forward",
+)  # fmt: skip
+
+
+class MainWindow(QMainWindow):
+    """The one window of the program."""
+
+    def __init__(self, settings: SettingsStore) -> None:
+        super().__init__()
+        self.settings = settings
+        self.readers = ReaderPool()
+        self.jobs = JobQueue(self)
+        self.client = EngineClient(self)
+        self.desk = SlideDesk(self.readers, self)
+        self.asker = Asker(self.client, self)
+        self.archive = ArchiveDesk(self.client, self.jobs, settings, self)
+        self.view = SlideView(self.readers, cache_bytes=settings.value.cache_mb * 2**20)
+        self.notices = NoticeBar()
+        self.commands = Commands(self, self.desk, self.archive, self.view, settings, self.notices)
+        self.registry = ActionRegistry(self)
+        self._open = True
+        self._bind_actions()
+        self._assemble()
+        self.viewer = ViewerController(self.page, self.desk, self.asker, self.registry, settings)
+        self._connect()
+        self._restore_layout()
+        self._enable()
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+    def _bind_actions(self) -> None:
+        bind, view, store, commands = self.registry.bind, self.view, self.view.annotations, self.commands
+        bind("open", lambda: self.open_slides(commands.open_slides()))
+        bind("close_slide", commands.close_slide)
+        bind("properties", commands.properties)
+        bind("save_picture", commands.save_picture)
+        bind("quit", self.close)
+        bind("undo", store.undo)
+        bind("redo", store.redo)
+        bind("delete_region", lambda: store.remove(store.selection))
+        bind("settings", commands.edit_settings)
+        for number, name in enumerate(PAGES):
+            bind(name, partial(self._show_page, number))
+        bind("fit", view.fit)
+        bind("zoom_in", partial(view.zoom_by, 2.0))
+        bind("zoom_out", partial(view.zoom_by, 0.5))
+        for power in (10, 20, 40):
+            bind(f"mag_{power}", partial(view.set_magnification, float(power)))
+        bind("go_back", view.go_back)
+        bind("go_forward", view.go_forward)
+        bind("clear_layers", lambda: self.viewer.clear_layers())
+        bind("toggle_regions", view.set_annotations_visible)
+        bind("toggle_left", lambda on: self.page.left.setVisible(on))
+        bind("toggle_right", lambda on: self.page.right.setVisible(on))
+        bind("full_screen", lambda on: self.showFullScreen() if on else self.showNormal())
+        bind("focus_search", self._focus_search)
+        bind("ask_region", lambda: self.viewer.ask_region())
+        bind("heat_map", lambda: self.viewer.ask_heat())
+        bind("cancel_question", self.asker.cancel)
+        bind("archive_open", commands.open_archive)
+        bind("archive_new", commands.new_archive)
+        bind("archive_demo", partial(self.archive.use_archive, ""))
+        bind("archive_index", commands.index_slides)
+        bind("archive_index_this", commands.index_this)
+        bind("captions_import", commands.import_captions)
+        bind("tool_move", partial(view.set_tool, "move"))
+        bind("tool_rectangle", partial(view.set_tool, "rectangle"))
+        bind("restart_engine", self.archive.restart_engine)
+        bind("open_log", open_log_folder)
+        bind("palette", lambda: CommandPalette(self.registry, self).open_over(self))
+        bind("shortcuts", lambda: ShortcutSheet(self.registry, self).exec())
+        bind("about", lambda: AboutDialog(self.client.info, self).exec())
+
+    def _assemble(self) -> None:
+        self.page = ViewerPage(self.desk, self.view, self.registry)
+        self.archive_page = ArchivePage(self.registry)
+        self.training_page = TrainingPage(model_names())
+        self.training_page.folder.setText(self.settings.value.pairs_folder)
+        tabs = [self.registry[name] for name in PAGES]
+        self.pages = Pages((self.page, self.archive_page, self.training_page), tabs, self.registry["palette"])
+        self.jobs_bar = JobsBar(self.jobs)
+        self.status = StatusLine()
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.pages.bar)
+        column.addWidget(self.notices)
+        column.addWidget(self.pages.stack, 1)
+        column.addWidget(self.jobs_bar)
+        column.addWidget(self.status)
+        self.setCentralWidget(body)
+        menus = self.registry.fill_menu_bar(self.menuBar())
+        self.recent_menu = QMenu("Open recent", self)
+        menus["File"].insertMenu(self.registry["close_slide"], self.recent_menu)
+        self._fill_recent()
+        self.setWindowTitle(TITLE)
+        self.setMinimumSize(960, 600)
+        for name in ("page_viewer", "tool_move", "toggle_regions", "toggle_left", "toggle_right"):
+            self.registry[name].setChecked(True)
+
+    def _connect(self) -> None:
+        for source in (self.desk, self.asker, self.archive, self.client, self.viewer):
+            source.notice.connect(self.notices.show_notice)
+        self.view.files_dropped.connect(self.open_slides)
+        self.view.tool_changed.connect(self._on_tool)
+        self.desk.opened.connect(self._on_opened)
+        self.desk.current_changed.connect(self._on_slide)
+        self.viewer.changed.connect(self._enable)
+        self.viewer.mpp_wanted.connect(self.commands.give_mpp)
+        self.client.state_changed.connect(lambda _state: self._on_engine())
+        self.client.loaded.connect(lambda _info: self._on_engine())
+        self.archive.ready.connect(self._on_archive)
+        self.archive.demo_ready.connect(self._on_demo)
+        self.archive.training_started.connect(self._on_training)
+        self.archive.trained.connect(self.training_page.show_finished)
+        self.archive.model_switched.connect(self._on_switched)
+        self.archive_page.open_asked.connect(lambda path: self.open_slides([path]))
+        self.training_page.train_asked.connect(self._train)
+        self.training_page.cancel_asked.connect(self.archive.stop_training)
+        self.training_page.use_asked.connect(self.archive.use_model)
+        self.settings.changed.connect(lambda _settings: self._on_settings())
+        QGuiApplication.styleHints().colorSchemeChanged.connect(lambda _scheme: self._apply_theme())
+
+    # -- life -------------------------------------------------------------------------------------------------------
+    def begin(self, slides: Sequence[str]) -> None:
+        """After the first frame: icons, slides of the command line, engine."""
+        self._set_icons()
+        if slides:
+            self.open_slides(slides)
+        self.archive.begin()
+
+    def shut_down(self) -> None:
+        """Ends every process of the window; a second call does nothing."""
+        if self._open:
+            self._open = False
+            self.jobs.stop_all()
+            self.client.stop()
+            self.readers.close()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        geometry = bytes(self.saveGeometry().data()).hex()
+        self.settings.update(window_geometry=geometry, splitter=tuple(self.page.splitter.sizes()))
+        self.shut_down()
+        super().closeEvent(event)
+
+    def _restore_layout(self) -> None:
+        self.resize(1440, 900)
+        saved = self.settings.value
+        if saved.window_geometry:
+            self.restoreGeometry(QByteArray(bytes.fromhex(saved.window_geometry)))
+        if len(saved.splitter) == 3 and all(saved.splitter):
+            self.page.splitter.setSizes(list(saved.splitter))
+
+    # -- appearance -------------------------------------------------------------------------------------------------
+    def _apply_theme(self) -> None:
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        apply_theme(application, theme_for(self.settings.value.appearance))
+        self._set_icons()
+        self.training_page.restyle()
+
+    def _set_icons(self) -> None:
+        self.registry.set_icons()
+        self.page.set_icons()
+        self.training_page.set_icons()
+        self.notices.set_icons()
+
+    def _on_settings(self) -> None:
+        if theme_for(self.settings.value.appearance) != current_theme():
+            self._apply_theme()
+        self._fill_recent()
+
+    def _show_page(self, number: int) -> None:
+        self.pages.show_page(number)
+
+    def _focus_search(self) -> None:
+        self.registry["page_viewer"].trigger()
+        self.registry["toggle_right"].setChecked(True)
+        self.page.ask.field.setFocus()
+        self.page.ask.field.selectAll()
+
+    def _on_tool(self, name: str) -> None:
+        known = f"tool_{name}"
+        if known in ("tool_move", "tool_rectangle"):
+            self.registry[known].setChecked(True)
+
+    def _enable(self) -> None:
+        shown = self.desk.current is not None and self.desk.current.info is not None
+        for name in NEEDS_SLIDE:
+            self.registry[name].setEnabled(shown)
+        self.registry["ask_region"].setEnabled(self.viewer.can_ask)
+        self.registry["cancel_question"].setEnabled(self.asker.busy)
+        self.registry["go_back"].setEnabled(shown and self.view.can_go_back)
+        self.registry["go_forward"].setEnabled(shown and self.view.can_go_forward)
+
+    # -- slides -----------------------------------------------------------------------------------------------------
+    def open_slides(self, paths: Sequence[str]) -> None:
+        """Opens slides (files or folders of them) and shows the first."""
+        if paths:
+            self.registry["page_viewer"].trigger()
+            self.desk.open(paths)
+
+    def _on_opened(self, entry: SlideEntry) -> None:
+        self.settings.update(recent_slides=with_recent(self.settings.value.recent_slides, entry.path))
+
+    def _on_slide(self, entry: SlideEntry | None) -> None:
+        self.setWindowTitle(f"{entry.name} – {TITLE}" if entry is not None else TITLE)
+        self._enable()
+
+    def _fill_recent(self) -> None:
+        self.recent_menu.clear()
+        for path in self.settings.value.recent_slides:
+            action = self.recent_menu.addAction(Path(path).name)
+            action.setToolTip(path)
+            action.triggered.connect(partial(self._open_recent, path))
+        self.recent_menu.setEnabled(bool(self.settings.value.recent_slides))
+
+    def _open_recent(self, path: str, _checked: bool = False) -> None:
+        self.open_slides([path])
+
+    def _on_demo(self, slides: list[str]) -> None:
+        """Shows the demo slides, unless the user has opened others meanwhile."""
+        if self.desk.current is None and not self.desk.slides.entries():
+            self.desk.open(slides)
+
+    # -- engine, archive, training ----------------------------------------------------------------------------------
+    def _on_engine(self) -> None:
+        self.status.show_state(self.client.state, self.client.info)
+        self.viewer.set_engine(self.client.state, self.client.info)
+        if self.client.info is not None:
+            self.training_page.show_model(self.client.info.model.name)
+
+    def _on_archive(self, info: EngineInfo, rows: list[SlideRow]) -> None:
+        self.archive_page.show_archive(info.archive, rows)
+        self.viewer.set_archive(rows)
+
+    def _train(self, request: TrainRequest) -> None:
+        self.settings.update(pairs_folder=str(request.pairs))
+        self.archive.train(request)
+
+    def _on_training(self, job: Job) -> None:
+        self.training_page.show_running()
+        job.stepped.connect(self.training_page.show_step)
+
+    def _on_switched(self, info: EngineInfo) -> None:
+        self.viewer.forget_answers()
+        self.training_page.show_switched(info.model.name)
+        self.notices.show_notice(Notice(f"The archive is embedded with {info.model.name} now.", level=Level.INFO))

@@ -1,0 +1,126 @@
+"""The lower part of the right panel: what was found, as patches, captions and words."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+
+from lile_desktop.hits import AnswerTexts
+from lile_desktop.panels.caption_list import CaptionList
+from lile_desktop.panels.gallery import Gallery, Picture
+from lile_desktop.panels.parts import empty_state, hairline, heading, quiet
+from lile_desktop.panels.words_panel import WordsPanel
+from lile_desktop.theme import GRID
+from lile_engine.answers import Answer
+
+EMPTY, PATCHES, CAPTIONS, CASES = range(4)
+
+
+class AnswersPanel(QWidget):
+    """``hit_chosen`` carries the `Hit` that was clicked."""
+
+    hit_chosen = Signal(object)
+
+    def __init__(self, fetch: Picture, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title = heading("")
+        self.note = quiet()
+        self.warning = quiet()
+        self.warning.setProperty("rank", "warning")
+        self.gallery = Gallery(fetch)
+        self.captions = CaptionList()
+        self.cases = Gallery(fetch)
+        self.cases.setAccessibleName("Cases found")
+        self.words = WordsPanel()
+        self.gallery.chosen.connect(self.hit_chosen)
+        self.captions.chosen.connect(self.hit_chosen)
+        self.cases.chosen.connect(self.hit_chosen)
+
+        self._tabs = QButtonGroup(self)
+        tabs = QHBoxLayout()
+        tabs.setSpacing(GRID // 2)
+        self.tab_buttons: dict[int, QToolButton] = {}
+        for page, text, tip in (
+            (PATCHES, "Patches", "Tiles of the archive, most alike first"),
+            (CAPTIONS, "Captions", "Captions of the library, best fitting first"),
+            (CASES, "Cases", "Cases whose patches together fit best"),
+        ):
+            button = QToolButton()
+            button.setText(text)
+            button.setCheckable(True)
+            button.setProperty("rank", "tab")
+            button.setToolTip(tip)
+            button.setAccessibleName(text)
+            self._tabs.addButton(button, page)
+            self.tab_buttons[page] = button
+            tabs.addWidget(button)
+        tabs.addStretch(1)
+        self._tabs.idClicked.connect(self.show_page)
+
+        self._head = QWidget()
+        head = QVBoxLayout(self._head)
+        head.setContentsMargins(0, 0, 0, 0)
+        head.setSpacing(GRID // 2)
+        for label in (self.title, self.note, self.warning):
+            label.setWordWrap(True)
+            head.addWidget(label)
+        head.addLayout(tabs)
+
+        self._stack = QStackedWidget()
+        self._stack.addWidget(empty_state("Answers stand here: ask about a region, or type a phrase and press Enter."))
+        self._stack.addWidget(self.gallery)
+        self._stack.addWidget(self.captions)
+        self._stack.addWidget(self.cases)
+
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GRID)
+        layout.addWidget(self._head)
+        layout.addWidget(self._stack, 1)
+        layout.addWidget(hairline())
+        layout.addWidget(self.words)
+        self.clear()
+
+    def clear(self) -> None:
+        """Back to what to do first."""
+        self._head.hide()
+        self.gallery.set_hits(())
+        self.captions.set_hits(())
+        self.cases.set_hits(())
+        self._question = 0
+        self.words.set_text("")
+        self._stack.setCurrentIndex(EMPTY)
+
+    def show_answer(self, answer: Answer, texts: AnswerTexts) -> None:
+        """Shows an answer. A better one to the same question leaves the page as it is; else captions come first
+        after a region ("what is this?"), patches after a phrase ("where is this?")."""
+        same, self._question = answer.question == self._question, answer.question
+        for label, text in ((self.title, texts.title), (self.note, texts.note), (self.warning, texts.warning)):
+            label.setText(text)
+            label.setVisible(bool(text))
+        self.gallery.set_hits(answer.patches)
+        self.captions.set_hits(answer.captions)
+        self.cases.set_hits(answer.cases)
+        for page, name, hits in (
+            (PATCHES, "Patches", answer.patches),
+            (CAPTIONS, "Captions", answer.captions),
+            (CASES, "Cases", answer.cases),
+        ):
+            self.tab_buttons[page].setText(f"{name}  {len(hits)}" if hits else name)
+        self._head.show()
+        if not same:
+            self.show_page(CAPTIONS if answer.region is not None and answer.captions else PATCHES)
+
+    def select_patch(self, number: int) -> None:
+        """Marks a patch of the gallery that was clicked on the slide."""
+        self.show_page(PATCHES)
+        self.gallery.setCurrentIndex(self.gallery.hits_model.index(number))
+
+    def show_page(self, page: int) -> None:
+        """`PATCHES`, `CAPTIONS` or `CASES`."""
+        self._stack.setCurrentIndex(page)
+        self.tab_buttons[page].setChecked(True)
+
+    def page(self) -> int:
+        """The page that is shown."""
+        return self._stack.currentIndex()

@@ -1,0 +1,176 @@
+"""The archive tab: what is in the archive, which model made it, and the ways to add to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QSortFilterProxyModel,
+    Qt,
+    Signal,
+)
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QLineEdit,
+    QStackedLayout,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from lile_desktop.actions import ActionRegistry
+from lile_desktop.panels.parts import empty_state, heading, push_button, quiet
+from lile_desktop.theme import GRID
+from lile_engine.archive.rows import ArchiveStatus, SlideRow
+
+Index = QModelIndex | QPersistentModelIndex
+COLUMNS = ("Slide", "Case", "Organ", "Stain", "Tiles", "µm/px", "State", "Path")
+
+
+def row_texts(row: SlideRow) -> tuple[str, ...]:
+    """A slide of the archive as the cells of its row."""
+    return (
+        row.name,
+        row.case or "–",
+        row.organ or "–",
+        row.stain or "–",
+        f"{row.tiles:,}",
+        f"{row.mpp:.3g}" if row.mpp else "–",
+        "complete" if row.complete else "not complete",
+        row.path,
+    )
+
+
+class ArchiveTableModel(QAbstractTableModel):
+    """The slides of the archive."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._rows: tuple[SlideRow, ...] = ()
+
+    def set_rows(self, rows: Sequence[SlideRow]) -> None:
+        self.beginResetModel()
+        self._rows = tuple(rows)
+        self.endResetModel()
+
+    def row(self, number: int) -> SlideRow:
+        return self._rows[number]
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(COLUMNS)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return COLUMNS[section]
+        return None
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        row = self._rows[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return row_texts(row)[index.column()]
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return row.path
+        if role == Qt.ItemDataRole.TextAlignmentRole and COLUMNS[index.column()] in ("Tiles", "µm/px"):
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return None
+
+
+def status_texts(status: ArchiveStatus) -> tuple[str, str]:
+    """Title and second line of the archive in use."""
+    counts = f"{status.slides} slides, {status.cases} cases, {status.tiles:,} tiles, {status.captions:,} captions"
+    size = f"{status.bytes / 1e6:.0f} MB" if status.bytes < 1e9 else f"{status.bytes / 1e9:.1f} GB"
+    mpps = ", ".join(f"{m:g}" for m in status.mpps) or "–"
+    return counts, f"Model {status.model.name} ({status.model.id[:8]}), tiles at {mpps} µm/px, {size}, {status.path}"
+
+
+class ArchivePage(QWidget):
+    """``open_asked`` carries the path of a slide of the archive."""
+
+    open_asked = Signal(str)
+
+    def __init__(self, actions: ActionRegistry, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title = heading("No archive open yet")
+        self.line = quiet("It is opened as soon as the engine is ready.")
+        self.rows_model = ArchiveTableModel(self)
+        self._proxy = QSortFilterProxyModel(self)
+        self._proxy.setSourceModel(self.rows_model)
+        self._proxy.setFilterKeyColumn(-1)
+        self._proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.filter = QLineEdit()
+        self.filter.setPlaceholderText("Filter by slide, case, organ, stain")
+        self.filter.setAccessibleName("Filter the archive")
+        self.filter.setToolTip("Show only slides with these letters in any column")
+        self.filter.setClearButtonEnabled(True)
+        self.filter.setFixedWidth(280)
+        self.filter.textChanged.connect(self._proxy.setFilterFixedString)
+        self.table = QTableView()
+        self.table.setModel(self._proxy)
+        self.table.setSortingEnabled(True)
+        self.table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        self.table.setShowGrid(False)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(32)
+        header = self.table.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
+        self.table.setAccessibleName("Slides in the archive")
+        self.table.setToolTip("Double-click a slide to open it")
+        self.table.activated.connect(self._open)
+
+        top = QHBoxLayout()
+        top.setSpacing(GRID)
+        words = QVBoxLayout()
+        words.setSpacing(GRID // 2)
+        words.addWidget(self.title)
+        words.addWidget(self.line)
+        top.addLayout(words, 1)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(GRID)
+        for name, primary in (("archive_index", True), ("captions_import", False), ("archive_open", False)):
+            action = actions[name]
+            button = push_button(action.text(), action.toolTip(), action.trigger, primary=primary)
+            action.changed.connect(lambda b=button, a=action: b.setEnabled(a.isEnabled()))
+            buttons.addWidget(button)
+        buttons.addStretch(1)
+        buttons.addWidget(self.filter)
+
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, GRID)
+        layout.setSpacing(2 * GRID)
+        layout.addLayout(top)
+        layout.addLayout(buttons)
+        self._stack = QStackedLayout()
+        self._stack.addWidget(
+            empty_state("No slide is in this archive yet. Press Index slides… to embed some: then they can be found.")
+        )
+        self._stack.addWidget(self.table)
+        layout.addLayout(self._stack, 1)
+
+    def show_archive(self, status: ArchiveStatus | None, rows: Sequence[SlideRow]) -> None:
+        """Shows an archive; None where there is none."""
+        if status is None:
+            self.title.setText("No archive")
+            self.line.setText("Open one, or make a new one from the Archive menu.")
+        else:
+            title, line = status_texts(status)
+            self.title.setText(title)
+            self.line.setText(line)
+        self.rows_model.set_rows(rows)
+        self._stack.setCurrentIndex(1 if rows else 0)
+
+    def _open(self, index: QModelIndex) -> None:
+        self.open_asked.emit(self.rows_model.row(self._proxy.mapToSource(index).row()).path)

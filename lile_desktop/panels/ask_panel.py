@@ -1,0 +1,117 @@
+"""The upper part of the right panel: the phrase, the region, and what the engine is at."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QProgressBar, QVBoxLayout, QWidget
+
+from lile_desktop.actions import ActionRegistry
+from lile_desktop.icons import icon
+from lile_desktop.jobs import progress_text
+from lile_desktop.panels.parts import heading, icon_button, push_button, quiet, tool_button
+from lile_desktop.theme import GRID
+from lile_engine.progress import Progress
+
+SCALES = (0.25, 0.5, 1.0, 2.0)
+
+
+class AskPanel(QWidget):
+    """``phrase_entered`` carries a typed phrase, ``mpp_chosen`` the scale of tiles; the rest goes through actions."""
+
+    phrase_entered = Signal(str)
+    mpp_chosen = Signal(float)
+
+    def __init__(self, actions: ActionRegistry, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.field = QLineEdit()
+        self.field.setPlaceholderText("Find tissue by a phrase, e.g. keratin pearls")
+        self.field.setAccessibleName("Phrase")
+        self.field.setToolTip("Type what to look for and press Enter: tiles of the whole archive that fit it")
+        self.field.setClearButtonEnabled(True)
+        self.field.returnPressed.connect(self._enter)
+        self.search_button = icon_button(
+            "magnifying-glass", "Search for the phrase", "Find tiles that fit the phrase (Enter)", self._enter
+        )
+        self.heat_button = tool_button(actions["heat_map"])
+        row = QHBoxLayout()
+        row.setSpacing(GRID // 2)
+        row.addWidget(self.field, 1)
+        row.addWidget(self.search_button)
+        row.addWidget(self.heat_button)
+
+        self._ask = actions["ask_region"]
+        self.region_text = quiet()
+        self.mpp = QComboBox()
+        for value in SCALES:
+            self.mpp.addItem(f"{value:g} µm/px", value)
+        self.mpp.setAccessibleName("Scale of the tiles")
+        self.mpp.setToolTip("Microns per pixel that the region is cut into tiles at: 0.25 is 40x, 0.5 is 20x, 1 is 10x")
+        self.mpp.activated.connect(lambda _index: self.mpp_chosen.emit(self.mpp.currentData()))
+        self.ask_button = push_button("Ask about this region", self._ask.toolTip(), self._ask.trigger, primary=True)
+        self._ask.changed.connect(lambda: self.ask_button.setEnabled(self._ask.isEnabled()))
+
+        self.progress_text = quiet()
+        self.progress_bar = QProgressBar()
+        self.progress_bar.setTextVisible(False)
+        self.progress_bar.setAccessibleName("Progress of the question")
+        self.progress_bar.setToolTip("How far the engine is with the question")
+        self.cancel_button = icon_button(
+            "x", "Stop the question", actions["cancel_question"].toolTip(), actions["cancel_question"].trigger
+        )
+        self._work = QWidget()
+        line = QHBoxLayout()
+        line.setSpacing(GRID)
+        line.addWidget(self.progress_text, 1)
+        line.addWidget(self.cancel_button)
+        work = QVBoxLayout(self._work)
+        work.setContentsMargins(0, 0, 0, 0)
+        work.setSpacing(0)
+        work.addLayout(line)
+        work.addWidget(self.progress_bar)
+
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GRID)
+        layout.addWidget(heading("Search"))
+        layout.addLayout(row)
+        layout.addWidget(self.region_text)
+        asking = QHBoxLayout()
+        asking.setSpacing(GRID)
+        asking.addWidget(self.ask_button, 1)
+        asking.addWidget(self.mpp)
+        layout.addLayout(asking)
+        layout.addWidget(self._work)
+        self.show_region("", SCALES[1])
+        self.show_idle()
+
+    def set_icons(self) -> None:
+        """Icons in the theme's colour."""
+        self.search_button.setIcon(icon("magnifying-glass"))
+        self.cancel_button.setIcon(icon("x"))
+
+    def show_region(self, text: str, mpp: float) -> None:
+        """What is known of the region drawn, "" for none, and the scale its tiles have."""
+        self.region_text.setText(text or "Draw a rectangle on the slide (R) to ask what it shows.")
+        self.ask_button.setVisible(bool(text))
+        self.mpp.setVisible(bool(text))
+        if self.mpp.findData(mpp) < 0:
+            self.mpp.addItem(f"{mpp:g} µm/px", mpp)
+        self.mpp.setCurrentIndex(self.mpp.findData(mpp))
+
+    def show_progress(self, doing: str, progress: Progress | None) -> None:
+        """A question is under way."""
+        self._work.show()
+        if progress is None or progress.total <= 0:
+            self.progress_text.setText(doing)
+            self.progress_bar.setRange(0, 0)
+        else:
+            self.progress_text.setText(f"{doing}   {progress_text(progress)}")
+            self.progress_bar.setRange(0, progress.total)
+            self.progress_bar.setValue(progress.done)
+
+    def show_idle(self) -> None:
+        """No question is under way."""
+        self._work.hide()
+
+    def _enter(self) -> None:
+        self.phrase_entered.emit(self.field.text())

@@ -1,0 +1,110 @@
+"""One sentence across the top of the page, details behind a button. It never blocks the work."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QVBoxLayout,
+    QWidget,
+)
+
+from lile_desktop.icons import icon
+from lile_desktop.logs import log_file
+from lile_desktop.notices import Level, Notice
+from lile_desktop.panels.parts import icon_button, push_button, quiet
+from lile_desktop.theme import GRID
+
+_ICONS = {Level.INFO: "info", Level.WARNING: "warning", Level.ERROR: "warning-circle"}
+INFO_SECONDS = 8
+
+
+class NoticeBar(QWidget):
+    """Shows the last notice until it is closed (information goes by itself)."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("area", "bar")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.notice: Notice | None = None
+        self._picture = QLabel()
+        self.sentence = QLabel()
+        self.sentence.setWordWrap(True)
+        self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.details_button = push_button("Details", "What the program knows about it", self._show_details)
+        self.close_button = icon_button("x", "Close the message", "Close this message", self.dismiss)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(2 * GRID, GRID, GRID, GRID)
+        layout.setSpacing(GRID)
+        layout.addWidget(self._picture)
+        layout.addWidget(self.sentence, 1)
+        layout.addWidget(self.details_button)
+        layout.addWidget(self.close_button)
+        self._timer = QTimer(self, singleShot=True)
+        self._timer.timeout.connect(self.dismiss)
+        self.hide()
+
+    def show_notice(self, notice: Notice) -> None:
+        """Shows ``notice`` in place of the one before."""
+        self.notice = notice
+        self.sentence.setText(notice.sentence)
+        self.sentence.setAccessibleName(notice.sentence)
+        self._picture.setPixmap(icon(_ICONS[notice.level], accent=notice.level is Level.INFO).pixmap(20, 20))
+        self.details_button.setVisible(bool(notice.details))
+        self._timer.stop()
+        if notice.level is Level.INFO:
+            self._timer.start(INFO_SECONDS * 1000)
+        self.show()
+
+    def set_icons(self) -> None:
+        """Icons in the theme's colour."""
+        self.close_button.setIcon(icon("x"))
+        if self.notice is not None:
+            self.show_notice(self.notice)
+
+    def dismiss(self) -> None:
+        """Takes the message away."""
+        self.notice = None
+        self.hide()
+
+    def _show_details(self) -> None:
+        if self.notice is not None:
+            DetailsDialog(self.notice, self).exec()
+
+
+class DetailsDialog(QDialog):
+    """The details of a notice and the way to the log file."""
+
+    def __init__(self, notice: Notice, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Details")
+        self.resize(720, 400)
+        sentence = QLabel(notice.sentence)
+        sentence.setWordWrap(True)
+        text = QPlainTextEdit(notice.details)
+        text.setReadOnly(True)
+        text.setAccessibleName("Details")
+        text.setToolTip("Select and copy what you want to report; names of slides may stand in it")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        row = QHBoxLayout()
+        row.addWidget(push_button("Show log file", "Open the folder of the log file", open_log_folder))
+        row.addStretch(1)
+        row.addWidget(buttons)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
+        layout.setSpacing(GRID)
+        layout.addWidget(sentence)
+        layout.addWidget(text, 1)
+        layout.addWidget(quiet(f"Log file: {log_file()}"))
+        layout.addLayout(row)
+
+
+def open_log_folder() -> None:
+    """Opens the folder of the log file in the system's file manager."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(log_file().parent)))

@@ -1,0 +1,151 @@
+"""Small parts that the panels share: headings, quiet lines, empty states, tool buttons, a layout that wraps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QPoint, QRect, QSize, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFrame, QLabel, QLayout, QLayoutItem, QPushButton, QToolButton, QVBoxLayout, QWidget
+
+from lile_desktop.icons import icon
+from lile_desktop.theme import GRID
+
+
+def heading(text: str) -> QLabel:
+    """The title of a part of a panel."""
+    label = QLabel(text)
+    label.setProperty("rank", "title")
+    return label
+
+
+def quiet(text: str = "", *, wrap: bool = True) -> QLabel:
+    """A line of second-rank text."""
+    label = QLabel(text)
+    label.setProperty("rank", "quiet")
+    label.setWordWrap(wrap)
+    return label
+
+
+def empty_state(text: str) -> QLabel:
+    """What an empty panel says: what to do first."""
+    label = quiet(text)
+    label.setAlignment(Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop)
+    label.setContentsMargins(2 * GRID, 3 * GRID, 2 * GRID, GRID)
+    return label
+
+
+def hairline() -> QFrame:
+    """A line of one pixel between two parts."""
+    line = QFrame()
+    line.setFixedHeight(1)
+    line.setStyleSheet("background: palette(mid);")
+    return line
+
+
+def tool_button(action: QAction, *, text: bool = False) -> QToolButton:
+    """A flat button of an action; with an icon only, its name is told to screen readers."""
+    button = QToolButton()
+    button.setDefaultAction(action)
+    style = Qt.ToolButtonStyle.ToolButtonTextBesideIcon if text else Qt.ToolButtonStyle.ToolButtonIconOnly
+    if not action.property("icon_name"):
+        style = Qt.ToolButtonStyle.ToolButtonTextOnly
+    button.setToolButtonStyle(style)
+    button.setIconSize(QSize(18, 18))
+    button.setAccessibleName(action.text())
+    return button
+
+
+def icon_button(icon_name: str, name: str, tip: str, pressed: Callable[[], object]) -> QToolButton:
+    """A flat button with an icon for something that is no action of its own."""
+    button = QToolButton()
+    button.setIcon(icon(icon_name))
+    button.setIconSize(QSize(16, 16))
+    button.setAccessibleName(name)
+    button.setToolTip(tip)
+    button.clicked.connect(lambda: pressed())
+    return button
+
+
+def push_button(text: str, tip: str, pressed: Callable[[], object], *, primary: bool = False) -> QPushButton:
+    """A button with words on it."""
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    button.setAccessibleName(text)
+    if primary:
+        button.setProperty("rank", "primary")
+    button.clicked.connect(lambda: pressed())
+    return button
+
+
+def column(widget: QWidget, *, margin: int = GRID, spacing: int = GRID) -> QVBoxLayout:
+    """A column layout on the grid."""
+    layout = QVBoxLayout(widget)
+    layout.setContentsMargins(margin, margin, margin, margin)
+    layout.setSpacing(spacing)
+    return layout
+
+
+class FlowLayout(QLayout):
+    """Puts widgets in rows like words in a paragraph."""
+
+    def __init__(self, parent: QWidget | None = None, spacing: int = 4) -> None:
+        super().__init__(parent)
+        self._items: list[QLayoutItem] = []
+        self.setSpacing(spacing)
+        self.setContentsMargins(0, 0, 0, 0)
+
+    def addItem(self, item: QLayoutItem) -> None:
+        self._items.append(item)
+
+    def count(self) -> int:
+        return len(self._items)
+
+    def itemAt(self, index: int) -> QLayoutItem | None:
+        return self._items[index] if 0 <= index < len(self._items) else None  # type: ignore[return-value]
+
+    def takeAt(self, index: int) -> QLayoutItem | None:
+        return self._items.pop(index) if 0 <= index < len(self._items) else None  # type: ignore[return-value]
+
+    def expandingDirections(self) -> Qt.Orientation:
+        return Qt.Orientation(0)
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        return self._place(QRect(0, 0, width, 0), apply=False)
+
+    def setGeometry(self, rect: QRect) -> None:
+        super().setGeometry(rect)
+        self._place(rect, apply=True)
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSize()
+
+    def minimumSize(self) -> QSize:
+        size = QSize()
+        for item in self._items:
+            size = size.expandedTo(item.minimumSize())
+        return size
+
+    def _place(self, rect: QRect, *, apply: bool) -> int:
+        x, y, row = rect.x(), rect.y(), 0
+        for item in self._items:
+            hint = item.sizeHint()
+            if x > rect.x() and x + hint.width() > rect.right() + 1:
+                x, y, row = rect.x(), y + row + self.spacing(), 0
+            if apply:
+                item.setGeometry(QRect(QPoint(x, y), hint))
+            x += hint.width() + self.spacing()
+            row = max(row, hint.height())
+        return y + row - rect.y()
+
+
+def clear_layout(layout: QLayout) -> None:
+    """Removes and deletes all widgets of a layout."""
+    while (item := layout.takeAt(0)) is not None:
+        widget = item.widget()
+        if widget is not None:
+            widget.hide()
+            widget.deleteLater()

@@ -1,0 +1,55 @@
+"""The line at the very bottom: what the engine is at, which model and archive, research use only."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+
+from lile_desktop.engine_client import EngineState
+from lile_desktop.panels.parts import quiet
+from lile_desktop.theme import GRID
+from lile_engine.answers import EngineInfo
+
+_STATES = {
+    EngineState.OFF: "Engine off",
+    EngineState.LOADING: "Engine is loading the model…",
+    EngineState.FAILED: "Engine not running",
+}
+
+
+class StatusLine(QWidget):
+    """Left: a passing hint. Right: engine, archive, notice of use."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("area", "bar")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.hint = quiet(wrap=False)
+        self.archive = quiet(wrap=False)
+        self.engine = quiet(_STATES[EngineState.OFF], wrap=False)
+        self.use = quiet("Research use only", wrap=False)
+        for label, tip in (
+            (self.engine, "The model in use and where it runs"),
+            (self.archive, "The archive that is searched"),
+            (self.use, "Not a medical device; not for diagnosis"),
+        ):
+            label.setToolTip(tip)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(GRID, 4, GRID, 4)
+        layout.setSpacing(2 * GRID)
+        layout.addWidget(self.hint, 1)
+        for label in (self.archive, self.engine, self.use):
+            layout.addWidget(label)
+
+    def show_state(self, state: EngineState, info: EngineInfo | None) -> None:
+        """What the engine is at."""
+        if state is EngineState.READY and info is not None:
+            self.engine.setText(f"{info.model.name} on {info.device}")
+            status = info.archive
+            self.archive.setText(f"{status.slides} slides, {status.tiles:,} tiles" if status else "no archive")
+        else:
+            self.engine.setText(_STATES.get(state, ""))
+
+    def labels(self) -> list[QLabel]:
+        """The labels from left to right."""
+        return [self.hint, self.archive, self.engine, self.use]

@@ -1,0 +1,181 @@
+"""The training tab: pairs, steps, name; a live loss curve; cancel; use the model that came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from lile_desktop.icons import icon
+from lile_desktop.jobs import TrainStep
+from lile_desktop.panels.loss_plot import LossPlot
+from lile_desktop.panels.parts import heading, icon_button, push_button, quiet
+from lile_desktop.theme import GRID
+from lile_desktop.training import TrainRequest, check_request, suggested_name
+
+
+class TrainingPage(QWidget):
+    """``train_asked`` carries a `TrainRequest`, ``use_asked`` the folder of a finished model."""
+
+    train_asked = Signal(object)
+    cancel_asked = Signal()
+    use_asked = Signal(str)
+
+    def __init__(self, taken_names: tuple[str, ...], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model_text = quiet()
+        self.folder = QLineEdit()
+        self.folder.setPlaceholderText("Folder with pairs.jsonl or pairs.csv and the images it names")
+        self.folder.setAccessibleName("Folder of pairs")
+        self.folder.setToolTip("A folder of images and a pairs.jsonl: one object a line with image and caption")
+        self.steps = QSpinBox()
+        self.steps.setRange(2, 100_000)
+        self.steps.setValue(200)
+        self.steps.setAccessibleName("Steps")
+        self.steps.setToolTip("How many batches to learn from; 200 is a few minutes, 20 only shows that it works")
+        self.batch = QSpinBox()
+        self.batch.setRange(2, 512)
+        self.batch.setValue(32)
+        self.batch.setAccessibleName("Pairs in a batch")
+        self.batch.setToolTip("Pairs compared with each other in one step; more is better and slower")
+        self.name = QLineEdit(suggested_name(taken_names))
+        self.name.setAccessibleName("Name of the new model")
+        self.name.setToolTip("The new model is saved under this name beside the one you have")
+        self.problem = quiet()
+        self.problem.setProperty("rank", "warning")
+
+        folder_row = QHBoxLayout()
+        folder_row.setSpacing(GRID // 2)
+        folder_row.addWidget(self.folder, 1)
+        self.browse_button = icon_button("folder-open", "Choose folder", "Choose the folder of pairs", self._browse)
+        folder_row.addWidget(self.browse_button)
+        form = QFormLayout()
+        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        form.setHorizontalSpacing(2 * GRID)
+        form.setVerticalSpacing(GRID)
+        form.addRow("Starts from", self.model_text)
+        form.addRow("Pairs", folder_row)
+        form.addRow("Steps", self.steps)
+        form.addRow("Batch", self.batch)
+        form.addRow("Name", self.name)
+
+        self.train_button = push_button("Fine-tune", "Start training on these pairs", self._train, primary=True)
+        self.cancel_button = push_button("Stop", "Stop the training; its state is kept", self.cancel_asked.emit)
+        self.use_button = push_button(
+            "Use this model", "Embed the archive again with the new model and switch to it", self._use, primary=True
+        )
+        buttons = QHBoxLayout()
+        buttons.setSpacing(GRID)
+        for button in (self.train_button, self.cancel_button, self.use_button):
+            buttons.addWidget(button)
+        buttons.addStretch(1)
+
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        self.plot = LossPlot()
+        left = QVBoxLayout()
+        left.setSpacing(GRID)
+        left.addWidget(heading("Fine-tune the model on your own pairs"))
+        left.addWidget(
+            quiet(
+                "Each pair is an image and its caption. The model in use is kept; a new one is saved beside it, and "
+                "you decide whether to switch. Everything stays on this computer."
+            )
+        )
+        left.addLayout(form)
+        left.addWidget(self.problem)
+        left.addLayout(buttons)
+        left.addWidget(self.status)
+        left.addStretch(1)
+        side = QWidget()
+        side.setLayout(left)
+        side.setFixedWidth(440)
+        right = QVBoxLayout()
+        right.setSpacing(GRID)
+        right.addWidget(heading("Loss"))
+        right.addWidget(self.plot, 1)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
+        layout.setSpacing(3 * GRID)
+        layout.addWidget(side)
+        layout.addLayout(right, 1)
+        self._output = ""
+        self.show_idle()
+
+    def request(self) -> TrainRequest:
+        """What the fields say now."""
+        return TrainRequest(
+            Path(self.folder.text().strip()), self.steps.value(), self.batch.value(), self.name.text().strip()
+        )
+
+    def show_model(self, name: str) -> None:
+        """The model that a training starts from."""
+        self.model_text.setText(name or "no model loaded yet")
+
+    def show_idle(self) -> None:
+        """Nothing runs."""
+        self.train_button.show()
+        self.train_button.setEnabled(True)
+        self.cancel_button.hide()
+        self.use_button.setVisible(bool(self._output))
+        self.problem.hide()
+
+    def show_running(self) -> None:
+        """A training runs."""
+        self._output = ""
+        self.plot.clear()
+        self.status.setText("Reading the pairs…")
+        self.train_button.hide()
+        self.cancel_button.show()
+        self.use_button.hide()
+
+    def show_step(self, step: TrainStep) -> None:
+        """One more point of the curve."""
+        self.plot.add(step)
+        self.status.setText(f"Step {step.step}: loss {step.loss:.3f}")
+
+    def show_finished(self, output: str, summary: str) -> None:
+        """A model came out (``output`` its folder), or "" where none did."""
+        self._output = output
+        self.status.setText(summary)
+        self.show_idle()
+
+    def show_switched(self, name: str) -> None:
+        """The new model is in use."""
+        self._output = ""
+        self.status.setText(f"{name} is in use.")
+        self.show_idle()
+
+    def set_icons(self) -> None:
+        """Icons in the theme's colour."""
+        self.browse_button.setIcon(icon("folder-open"))
+
+    def restyle(self) -> None:
+        """The theme has changed."""
+        self.plot.restyle()
+
+    def _browse(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Folder of pairs", self.folder.text())
+        if folder:
+            self.folder.setText(folder)
+
+    def _train(self) -> None:
+        request = self.request()
+        sentence = check_request(request)
+        self.problem.setText(sentence)
+        self.problem.setVisible(bool(sentence))
+        if not sentence:
+            self.train_asked.emit(request)
+
+    def _use(self) -> None:
+        self.use_asked.emit(self._output)

@@ -1,0 +1,46 @@
+"""What the window says of a region before it is asked about: its size, its tiles, the time they take. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lile_desktop.jobs import duration_text
+from lile_engine.errors import LileError
+from lile_engine.slides import Region, SlideInfo, TileSpec, tile_grid
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How many tiles a region has at most (the background goes out later) and the seconds that embedding takes."""
+
+    tiles: int
+    seconds: float
+    problem: str = ""
+
+
+def estimate(info: SlideInfo, region: Region, spec: TileSpec, seconds_per_tile: float) -> Estimate:
+    """Counts the tiles of ``region``; a slide without mpp gives an estimate with the sentence that says so."""
+    try:
+        tiles = len(tile_grid(info, spec, region=region))
+    except LileError as error:
+        return Estimate(0, 0.0, str(error))
+    return Estimate(tiles, tiles * seconds_per_tile)
+
+
+def region_size_text(region: Region, mpp: float | None) -> str:
+    """Width and height of the region's bounds in µm or mm, in pixels where the mpp is not known."""
+    _, _, width, height = region.bounds
+    if mpp is None:
+        return f"{width:.0f} × {height:.0f} px"
+    width, height = width * mpp, height * mpp
+    if max(width, height) < 1000:
+        return f"{width:.0f} × {height:.0f} µm"
+    return f"{width / 1000:.2f} × {height / 1000:.2f} mm"
+
+
+def estimate_text(region: Region, mpp: float | None, estimated: Estimate) -> str:
+    """The line above the button: size, tiles, seconds."""
+    if estimated.problem:
+        return estimated.problem
+    tiles = "1 tile" if estimated.tiles == 1 else f"{estimated.tiles} tiles"
+    return f"{region_size_text(region, mpp)}, at most {tiles}, about {duration_text(estimated.seconds)}"

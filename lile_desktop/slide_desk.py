@@ -1,0 +1,176 @@
+"""Opens slides in the reader processes, keeps the list of them, and brings pictures of tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QPixmap
+
+from lile_desktop.futures import pixmap_from_bgra, when_done
+from lile_desktop.notices import Notice, notice_from
+from lile_desktop.panels.gallery import PICTURE_PX
+from lile_desktop.slide_list import SlideEntry, SlideListModel
+from lile_desktop.viewer.view_state import Rect
+from lile_engine.retrieval.results import Hit
+from lile_engine.slides import SlideInfo
+
+THUMBNAIL_PX = 96
+CONTEXT = 3.0  # a hit is flown to with so many times its own width in view
+SLIDE_SUFFIXES = frozenset(
+    (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".qptiff")
+    + (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+)
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class Readers(Protocol):
+    """What is used here of `lile_engine.slides.readers.ReaderPool`; pixels are uint8 [h, w, 4] BGRA."""
+
+    def open(self, path: str, mpp: float | None = None) -> Future[SlideInfo]: ...
+    def thumbnail(self, path: str, max_px: int) -> Future[Pixels]: ...
+    def read_area(
+        self, path: str, x: int, y: int, w: int, h: int, out_w: int, out_h: int, priority: int = 0
+    ) -> Future[Pixels]: ...
+    def associated(self, path: str, name: str) -> Future[Pixels]: ...
+
+
+def slides_in(paths: Iterable[str | Path]) -> list[str]:
+    """Absolute paths of the slides named, folders replaced by the slide files in them (not in their subfolders)."""
+    found: list[str] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SLIDE_SUFFIXES and p.is_file())
+            found += [str(p.resolve()) for p in inside]
+        else:
+            found.append(str(path.resolve()))
+    return list(dict.fromkeys(found))
+
+
+class SlideDesk(QObject):
+    """``current_changed`` carries the `SlideEntry` to show or None, ``fly_asked`` the level-0 `Rect` to bring up."""
+
+    current_changed = Signal(object)
+    fly_asked = Signal(object)
+    opened = Signal(object)  # SlideEntry
+    notice = Signal(object)
+
+    def __init__(self, readers: Readers, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._readers = readers
+        self.slides = SlideListModel(self)
+        self.current: SlideEntry | None = None
+        self._wanted = ""  # the path to show as soon as it is open
+        self._flight: tuple[str, Rect] | None = None  # where to fly as soon as that slide is shown
+
+    def open(self, paths: Iterable[str | Path]) -> None:
+        """Opens slides and shows the first of them."""
+        found = slides_in(paths)
+        for path in found:
+            if self.slides.add(path):
+                when_done(
+                    self._readers.open(path),
+                    self,
+                    lambda info, p=path: self._on_open(p, info),
+                    lambda error, p=path: self._on_failure(p, error),
+                )
+        if found:
+            self.show(found[0])
+
+    def show(self, path: str) -> None:
+        """Shows an open slide, or one that is being opened as soon as it is."""
+        self._wanted = path
+        entry = self.slides.find(path)
+        if entry is None:
+            return
+        if entry.problem:
+            self.notice.emit(Notice(entry.problem))
+        elif entry.info is not None and (self.current is None or self.current.path != path):
+            self._set_current(entry)
+
+    def fly_to(self, path: str, x: float, y: float, size: float) -> None:
+        """Brings a tile into the middle of the view, on whichever slide it lies; opens that if need be."""
+        margin = size * (CONTEXT - 1) / 2
+        rect = Rect(x - margin, y - margin, size * CONTEXT, size * CONTEXT)
+        if self.current is not None and self.current.path == path:
+            self.fly_asked.emit(rect)
+            return
+        if not Path(path).exists():
+            self.notice.emit(
+                Notice(
+                    f"The slide {Path(path).name} is not at {Path(path).parent} any more; put it back to look at it."
+                )
+            )
+            return
+        self._flight = (path, rect)
+        self.open([path])
+
+    def reopen(self, path: str, mpp: float) -> None:
+        """Opens a slide again with the scale that the user says it has, in microns per level-0 pixel."""
+        when_done(
+            self._readers.open(path, mpp),
+            self,
+            lambda info: self._on_reopened(path, info),
+            lambda error: self.notice.emit(notice_from(error, f"opening {Path(path).name}")),
+        )
+
+    def close(self, path: str) -> None:
+        """Takes a slide off the list and shows the one beside it."""
+        row = self.slides.row_of(path)
+        self.slides.remove(path)
+        if self.current is not None and self.current.path == path:
+            entries = self.slides.entries()
+            beside = entries[min(row, len(entries) - 1)] if entries else None
+            self._set_current(beside if beside is not None and beside.info is not None else None)
+
+    def picture(self, hit: Hit, deliver: Callable[[QPixmap], None]) -> None:
+        """Reads the small picture of a hit; one that cannot be read stays empty."""
+        if hit.slide is None or hit.x is None or hit.y is None or hit.size is None:
+            return
+        self._read(
+            self._readers.read_area(hit.slide, hit.x, hit.y, hit.size, hit.size, PICTURE_PX, PICTURE_PX, priority=5),
+            lambda pixels: deliver(pixmap_from_bgra(pixels)),
+        )
+
+    def associated(self, path: str, name: str, deliver: Callable[[QPixmap], None]) -> None:
+        """Reads the macro, thumbnail or label image of a slide."""
+        self._read(self._readers.associated(path, name), lambda pixels: deliver(pixmap_from_bgra(pixels)))
+
+    def _read(self, future: Future[Any], deliver: Callable[[Any], object]) -> None:
+        when_done(future, self, deliver)
+
+    def _on_open(self, path: str, info: SlideInfo) -> None:
+        self.slides.set_info(path, info)
+        entry = self.slides.find(path)
+        if entry is None:
+            return
+        self.opened.emit(entry)
+        if self._wanted == path:
+            self._set_current(entry)
+        self._read(
+            self._readers.thumbnail(path, THUMBNAIL_PX),
+            lambda pixels: self.slides.set_thumbnail(path, pixmap_from_bgra(pixels)),
+        )
+
+    def _on_reopened(self, path: str, info: SlideInfo) -> None:
+        self.slides.set_info(path, info)
+        if self.current is not None and self.current.path == path:
+            self._set_current(self.slides.find(path))
+
+    def _on_failure(self, path: str, error: BaseException) -> None:
+        notice = notice_from(error, f"opening {Path(path).name}")
+        self.slides.remove(path)
+        self.notice.emit(notice)
+
+    def _set_current(self, entry: SlideEntry | None) -> None:
+        self.current = entry
+        self.current_changed.emit(entry)
+        flight, self._flight = self._flight, None
+        if entry is not None and flight is not None and flight[0] == entry.path:
+            self.fly_asked.emit(flight[1])

@@ -1,0 +1,69 @@
+"""A fine-tuning from the window: what is asked, whether it can be done, and the file that tells ``lile train``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lile_engine.paths import models_dir, private_dir
+from lile_engine.training.config import DataSection, ModelSection, OptimSection, RunSection, TrainConfig, config_to_toml
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What the user asked for: a folder of pairs, optimiser steps, pairs in a batch, a name for the new model."""
+
+    pairs: Path
+    steps: int
+    batch: int
+    name: str
+
+
+def suggested_name(taken: Iterable[str]) -> str:
+    """The first free "my-model", "my-model-2", ..."""
+    used = set(taken)
+    number = 1
+    while (name := "my-model" if number == 1 else f"my-model-{number}") in used:
+        number += 1
+    return name
+
+
+def model_names() -> tuple[str, ...]:
+    """The names of the user's own models."""
+    folder = models_dir()
+    return tuple(sorted(p.name for p in folder.iterdir() if p.is_dir())) if folder.is_dir() else ()
+
+
+def check_request(request: TrainRequest) -> str:
+    """A sentence that says what is missing, "" where all is there."""
+    if request.pairs == Path() or not request.pairs.is_dir():
+        return "Choose a folder that holds a pairs.jsonl or pairs.csv and the images it names."
+    if not any(request.pairs.glob("*.jsonl")) and not any(request.pairs.glob("*.csv")):
+        return f"There is no .jsonl or .csv file of pairs in {request.pairs.name}; it must name image and caption."
+    if not re.fullmatch(r"[\w][\w .-]{0,63}", request.name):
+        return "Give the new model a name of letters, digits, spaces, dots or hyphens."
+    if (models_dir() / request.name).exists():
+        return f"There is a model named {request.name} already; choose another name."
+    return ""
+
+
+def train_config(request: TrainRequest, start: str) -> TrainConfig:
+    """The configuration of a fine-tuning of the model at ``start`` (a folder, or the name of the bundled one)."""
+    warmup = max(1, min(20, request.steps // 10))
+    return TrainConfig(
+        output=models_dir() / request.name,
+        model=ModelSection(start=start, name=request.name),
+        data=DataSection(train=(str(request.pairs.resolve()),)),
+        optim=OptimSection(steps=request.steps, batch=request.batch, lr=1e-4, warmup=warmup),
+        run=RunSection(validate_steps=max(1, request.steps // 4), save_steps=max(10, request.steps // 4)),
+    )
+
+
+def write_config(config: TrainConfig) -> Path:
+    """Writes the TOML file of a training beside its output and returns its path."""
+    path = private_dir(config.output.parent) / f"{config.output.name}.toml"
+    path.write_text(config_to_toml(config), encoding="utf-8")
+    path.chmod(0o600)
+    return path

@@ -1,0 +1,236 @@
+"""Connects slide, regions, questions, answers and layers on the viewer page."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Signal
+
+from lile_desktop.actions import ActionRegistry
+from lile_desktop.asker import Asker, Subject
+from lile_desktop.engine_client import EngineState
+from lile_desktop.hits import answer_texts
+from lile_desktop.layers import (
+    ATTENTION,
+    ATTENTION_OPACITY,
+    HEAT,
+    HEAT_OPACITY,
+    attention_overlay,
+    attention_title,
+    heat_overlay,
+    heat_title,
+    hit_boxes,
+)
+from lile_desktop.notices import Level, Notice
+from lile_desktop.panels.viewer_page import ViewerPage
+from lile_desktop.regions import estimate, estimate_text
+from lile_desktop.settings import SettingsStore
+from lile_desktop.slide_desk import SlideDesk
+from lile_desktop.slide_list import SlideEntry
+from lile_desktop.viewer.annotations import Annotation
+from lile_desktop.viewer.view_state import Rect
+from lile_engine.answers import Answer, AttentionAnswer, EngineInfo, HeatAnswer, RegionRequest
+from lile_engine.archive.rows import SlideRow
+from lile_engine.retrieval.results import Hit
+from lile_engine.slides import TileSpec
+
+
+class ViewerController(QObject):
+    """``mpp_wanted`` asks for the scale of the slide in view; ``changed`` tells that actions may be possible or not."""
+
+    notice = Signal(object)
+    mpp_wanted = Signal()
+    changed = Signal()
+
+    def __init__(
+        self, page: ViewerPage, desk: SlideDesk, asker: Asker, actions: ActionRegistry, settings: SettingsStore
+    ) -> None:
+        super().__init__(page)
+        self._page, self._desk, self._asker = page, desk, asker
+        self._actions, self._settings = actions, settings
+        self._known: dict[str, SlideRow] = {}
+        self._engine: EngineInfo | None = None
+        self._chosen: Hit | None = None
+        self._attention: AttentionAnswer | None = None
+        self._regions: dict[str, list[Annotation]] = {}
+        view = page.view
+        page.slides.chosen.connect(desk.show)
+        page.regions.visited.connect(self._visit_region)
+        page.layers.visibility_changed.connect(view.set_overlay_visible)
+        page.layers.opacity_changed.connect(view.set_overlay_opacity)
+        page.layers.removed.connect(self._drop_layer)
+        page.ask.phrase_entered.connect(lambda text: asker.ask_phrase(text, settings.value.results))
+        page.ask.mpp_chosen.connect(lambda mpp: settings.update(tile_mpp=mpp))
+        page.answers.hit_chosen.connect(self._choose)
+        page.answers.words.word_chosen.connect(asker.choose_word)
+        view.region_drawn.connect(lambda _region: actions["tool_move"].trigger())
+        view.annotations.changed.connect(self.show_region)
+        view.annotations.selection_changed.connect(self.show_region)
+        view.tile_box_clicked.connect(lambda box: self._choose_number(box.id))
+        view.slide_failed.connect(lambda sentence: self.notice.emit(Notice(sentence)))
+        desk.current_changed.connect(self._on_slide)
+        desk.fly_asked.connect(view.go_to)
+        asker.progressed.connect(page.ask.show_progress)
+        asker.progressed.connect(lambda _doing, _progress: self.changed.emit())
+        asker.idle.connect(page.ask.show_idle)
+        asker.idle.connect(self.changed)
+        asker.answered.connect(self._on_answer)
+        asker.subject_changed.connect(self._on_subject)
+        asker.attention_ready.connect(self._on_attention)
+        asker.heat_ready.connect(self._on_heat)
+        asker.fly_asked.connect(lambda place: desk.fly_to(place.slide, place.x, place.y, place.size))
+        settings.changed.connect(lambda _settings: self.show_region())
+        self.show_region()
+
+    # -- what can be done -------------------------------------------------------------------------------------------
+    def set_engine(self, state: EngineState, info: EngineInfo | None) -> None:
+        """The engine came up, went away or was loaded anew."""
+        self._engine = info if state is EngineState.READY else None
+        self.show_region()
+
+    def set_archive(self, rows: list[SlideRow]) -> None:
+        """The slides that are in the archive now."""
+        self._known = {row.identity: row for row in rows}
+        self.changed.emit()
+
+    def forget_answers(self) -> None:
+        """Another model or archive: what was found before holds no more."""
+        self._asker.forget()
+        self._page.answers.clear()
+        self.clear_layers()
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether a region is selected on a slide of known scale."""
+        return self._region() is not None
+
+    # -- questions --------------------------------------------------------------------------------------------------
+    def ask_region(self) -> None:
+        """Asks about the selected region; a slide without scale is asked for it first."""
+        entry, annotation = self._desk.current, self._region()
+        if entry is None or entry.info is None or annotation is None:
+            self.notice.emit(Notice("Draw a rectangle on a slide first (R), then ask about it.", level=Level.INFO))
+            return
+        if entry.info.mpp is None:
+            self.mpp_wanted.emit()
+            return
+        self._clear_answer_layers()
+        request = RegionRequest(entry.path, entry.info.mpp, annotation.region, self._spec())
+        self._asker.ask_region(request, self._settings.value.results)
+
+    def ask_heat(self) -> None:
+        """Where on this slide the typed phrase is likely."""
+        info = self._desk.current.info if self._desk.current is not None else None
+        if info is None:
+            self.notice.emit(Notice("Open a slide first; the heat map is drawn over it.", level=Level.INFO))
+        elif info.identity not in self._known:
+            sentence = f"{info.name} is not in the archive yet: choose Archive, Index this slide, then ask again."
+            self.notice.emit(Notice(sentence, level=Level.INFO))
+        else:
+            self._asker.ask_heat(info.path, info.identity, self._page.ask.field.text())
+
+    # -- layers -----------------------------------------------------------------------------------------------------
+    def clear_layers(self) -> None:
+        """Takes heat map, attention and hits off the slide."""
+        for name in self._page.layers.names():
+            self._drop_layer(name)
+        self._page.view.set_highlights([])
+        self._chosen = None
+
+    def _clear_answer_layers(self) -> None:
+        self._drop_layer(ATTENTION)
+        self._chosen = None
+
+    def _drop_layer(self, name: str) -> None:
+        if name == ATTENTION:
+            self._attention = None
+        self._page.view.set_overlay(name, None)
+        self._page.layers.drop_layer(name)
+
+    # -- slide and region -------------------------------------------------------------------------------------------
+    def _on_slide(self, entry: SlideEntry | None) -> None:
+        view = self._page.view
+        before = view.slide
+        if before is not None:
+            self._regions[before.path] = view.annotations.all()
+        for name in self._page.layers.names():
+            self._page.layers.drop_layer(name)
+        view.set_slide(entry.info if entry is not None else None)
+        if entry is not None:
+            view.annotations.replace_all(self._regions.get(entry.path, []))
+            self._page.slides.select(entry.path)
+        self._page.regions.set_mpp(entry.info.mpp if entry is not None and entry.info is not None else None)
+        self._show_boxes()
+        if self._attention is not None:
+            self._show_attention(self._attention)
+        self.show_region()
+
+    def show_region(self) -> None:
+        """The line about the selected region: its size, tiles and seconds."""
+        entry, annotation = self._desk.current, self._region()
+        text = ""
+        if entry is not None and entry.info is not None and annotation is not None:
+            guess = estimate(entry.info, annotation.region, self._spec(), self._asker.seconds_per_tile())
+            text = estimate_text(annotation.region, entry.info.mpp, guess)
+        self._page.ask.show_region(text, self._settings.value.tile_mpp)
+        self.changed.emit()
+
+    def _region(self) -> Annotation | None:
+        chosen = [a for a in self._page.view.annotations.selected() if a.kind == "region"]
+        return chosen[-1] if chosen else None
+
+    def _spec(self) -> TileSpec:
+        settings = self._settings.value
+        px = self._engine.model.input_px if self._engine is not None else settings.tile_px
+        return TileSpec(mpp=settings.tile_mpp, px=px)
+
+    def _visit_region(self, number: int) -> None:
+        annotation = self._page.view.annotations.get(number)
+        if annotation is not None:
+            self._page.view.go_to(Rect(*annotation.region.bounds))
+
+    # -- answers ----------------------------------------------------------------------------------------------------
+    def _on_answer(self, answer: Answer) -> None:
+        if self._chosen is not None and self._chosen not in (*answer.patches, *answer.captions, *answer.cases):
+            self._chosen = None
+        self._page.answers.show_answer(answer, answer_texts(answer))
+        self._show_boxes()
+
+    def _show_boxes(self) -> None:
+        answer, entry = self._asker.answer, self._desk.current
+        hits = answer.patches if answer is not None else ()
+        self._page.view.set_highlights(hit_boxes(hits, entry.path, self._chosen) if entry is not None else [])
+
+    def _choose_number(self, number: int) -> None:
+        answer = self._asker.answer
+        if answer is not None and 0 <= number < len(answer.patches):
+            self._page.answers.select_patch(number)
+            self._choose(answer.patches[number])
+
+    def _choose(self, hit: Hit) -> None:
+        self._chosen = hit
+        self._drop_layer(ATTENTION)
+        self._asker.choose(hit)
+        self._show_boxes()
+
+    def _on_subject(self, subject: Subject | None) -> None:
+        self._page.answers.words.set_text(subject.text if subject is not None else "")
+
+    def _on_attention(self, answer: AttentionAnswer) -> None:
+        self._attention = answer
+        self._page.answers.words.show_answer(answer)
+        entry = self._desk.current
+        if entry is None or entry.path != answer.slide:
+            self._desk.fly_to(answer.slide, answer.x, answer.y, max(answer.w, answer.h))
+        else:
+            self._show_attention(answer)
+
+    def _show_attention(self, answer: AttentionAnswer) -> None:
+        entry = self._desk.current
+        if entry is not None and entry.path == answer.slide:
+            self._page.view.set_overlay(ATTENTION, attention_overlay(answer))
+            self._page.layers.set_layer(ATTENTION, attention_title(answer), ATTENTION_OPACITY)
+
+    def _on_heat(self, answer: HeatAnswer) -> None:
+        entry = self._desk.current
+        if entry is not None and entry.path == answer.slide:
+            self._page.view.set_overlay(HEAT, heat_overlay(answer))
+            self._page.layers.set_layer(HEAT, heat_title(answer), HEAT_OPACITY)
