@@ -117,7 +117,7 @@ def dense_stroma(view: View, traits: Traits, seed: int) -> Layer:
     """Thick wavy collagen bundles, clefts between them, few thin nuclei."""
     layer = Layer.blank(view)
     lines = flow(
-        view, traits.angle * np.pi, seed, sway=8 + 16 * traits.wave, scale=60, crimp=1.5 + 3.5 * traits.wave, rough=1.1
+        view, traits.angle * np.pi, seed, sway=6 + 14 * traits.wave, scale=60, crimp=1.0 + 2.5 * traits.wave, rough=1.1
     )
     fibre = lines.streaks("fibre")
     bundle = lines.streaks("strand", 2.2, 1.0, 31)
@@ -161,17 +161,17 @@ def desmoplastic_stroma(view: View, traits: Traits, seed: int) -> Layer:
     """Stroma that answers to a tumour: cellular, with plump fibroblasts in wavy, somewhat bluish collagen."""
     layer = Layer.blank(view)
     lines = flow(
-        view, traits.angle * np.pi, seed, sway=6 + 18 * traits.wave, scale=50, crimp=1.5 + 2.5 * traits.wave, rough=1.2
+        view, traits.angle * np.pi, seed, sway=5 + 13 * traits.wave, scale=60, crimp=0.8 + 1.4 * traits.wave, rough=1.0
     )
-    fibre = lines.streaks("fibre", 0.9)
-    strand = lines.streaks("strand", 1.3, 1.0, 11)
-    gaps = lines.streaks("gap", 0.8, 1.0, 57)
+    fibre = lines.streaks("fibre", 0.7)
+    strand = lines.streaks("strand", 0.9, 0.9, 11)
+    gaps = lines.streaks("gap", 0.65, 0.9, 57)
     ground = magnify(fractal(view.coarse(4), 44, seed + 3, 3), 4, view)
     rough = sample_flat("cloud", view, seed % 89)
     edge = -1.9 + 1.1 * traits.oedema
     gap = ramp(gaps + 0.2 * rough + 0.35 * ground, edge, edge - 0.5)
-    layer.e = np.clip(0.46 + 0.08 * fibre + 0.10 * strand + 0.06 * ground + 0.04 * rough, 0.06, None) * (1 - 0.88 * gap)
-    layer.h = np.clip(0.10 + 0.03 * fibre + 0.04 * ground + 0.03 * strand, 0, None) * (1 - 0.7 * gap)
+    layer.e = np.clip(0.44 + 0.09 * fibre + 0.11 * strand + 0.06 * ground + 0.04 * rough, 0.06, None) * (1 - 0.88 * gap)
+    layer.h = np.clip(0.12 + 0.035 * fibre + 0.04 * ground + 0.03 * strand, 0, None) * (1 - 0.7 * gap)
     _spindles(layer, view, lines, "fibroblast", 14, 0.25 + 0.35 * traits.cells, seed + 5, 0.3)
     _spindles(layer, view, lines, "fibrocyte", 15, 0.3, seed + 9, 0.3)
     _spindles(layer, view, lines, "reactive", 24, 0.2 + 0.3 * traits.cells, seed + 6, 0.4)
@@ -184,16 +184,16 @@ def smooth_muscle(view: View, traits: Traits, seed: int) -> Layer:
     """Tight parallel eosinophilic fibres with cigar-shaped nuclei and thin clefts between fascicles."""
     layer = Layer.blank(view)
     lines = flow(view, traits.angle * np.pi, seed, sway=4 + 9 * traits.wave, scale=80, crimp=1.2 * traits.wave, rough=0.8)
-    fibre = lines.streaks("fibre", 1.2, 1.6)
-    cell = lines.streaks("strand", 1.5, 2.2, 23)
-    gaps = lines.streaks("gap", 1.0, 1.5, 57)
+    fibre = lines.streaks("fibre", 0.8, 1.4)
+    cell = lines.streaks("strand", 1.2, 1.6, 23)
+    gaps = lines.streaks("gap", 0.9, 1.3, 57)
     tone = magnify(fractal(view.coarse(4), 60, seed + 3, 2), 4, view)
     rough = sample_flat("cloud", view, seed % 89)
-    edge = -2.0 + 1.1 * traits.oedema
-    cleft = ramp(gaps + 0.15 * rough + 0.3 * tone, edge, edge - 0.4)
-    layer.e = np.clip(0.76 + 0.07 * fibre + 0.09 * cell + 0.05 * tone + 0.03 * rough, 0.2, None) * (1 - 0.9 * cleft)
+    edge = -1.7 + 1.0 * traits.oedema
+    cleft = ramp(gaps + 0.3 * rough + 0.3 * tone, edge, edge - 0.6)
+    layer.e = np.clip(0.70 + 0.09 * fibre + 0.12 * cell + 0.05 * tone + 0.05 * rough, 0.2, None) * (1 - 0.9 * cleft)
     layer.h = np.clip(0.15 + 0.03 * fibre + 0.03 * tone + 0.02 * cell, 0.02, None) * (1 - 0.9 * cleft)
-    _spindles(layer, view, lines, "muscle", 14.5, 0.35 + 0.3 * traits.cells, seed + 5, 0.08)
+    _spindles(layer, view, lines, "muscle", 13.5, 0.35 + 0.3 * traits.cells, seed + 5, 0.08)
     _spindles(layer, view, lines, "fibrocyte", 30, 0.4, seed + 6, 0.1)
     capillaries(layer, view, seed + 8, 80, 0.25 * traits.blood, traits.blood)
     inflammation(layer, view, seed + 7, 0.015 * traits.cells)
@@ -226,9 +226,9 @@ def spindle_tumour(view: View, traits: Traits, seed: int) -> Layer:
     fibre = lines.streaks("strand")
     ground = magnify(fractal(view.coarse(4), 40, seed + 3, 3), 4, view)
     gap = ramp(lines.streaks("strand", 2.0, 1.0, 7) + 0.5 * ground, -1.1 + 0.5 * traits.oedema, -1.8 + 0.5 * traits.oedema)
-    layer.e = np.clip(0.52 + 0.08 * fibre + 0.06 * ground, 0.05, None) * (1 - 0.9 * gap)
+    layer.e = np.clip(0.34 + 0.08 * fibre + 0.06 * ground, 0.05, None) * (1 - 0.9 * gap)
     layer.h = np.clip(0.20 + 0.04 * fibre + 0.04 * ground, 0, None) * (1 - 0.8 * gap)
-    _spindles(layer, view, lines, "spindle3", 10.5, 0.85, seed + 5, 0.35)
+    _spindles(layer, view, lines, "spindle3", 7.8, 0.9, seed + 5, 0.35)
     points = scatter(view, 34, seed + 6, 8)
     layer.nuclei("mitosis", view, points.where(points.chance(7) < 0.08 + 0.35 * traits.atypia))
     points = scatter(view, 26, seed + 9, 9)

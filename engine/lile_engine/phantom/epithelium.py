@@ -78,8 +78,8 @@ def normal_mucosa(view: View, traits: Traits, seed: int) -> Layer:
     """Colonic crypts cut across, with goblet cells, in a lamina propria full of plasma cells and lymphocytes."""
     calm = Traits(cells=0.3, oedema=0.35 + 0.4 * traits.oedema, wave=0.6, blood=traits.blood, angle=traits.angle)
     layer = loose_stroma(view, calm, seed + 50)
-    inflammation(layer, view, seed + 51, 0.35 + 0.5 * traits.cells, 8.5)
-    return _glands(view, traits, seed, layer, goblets=0.35 + 0.55 * traits.secretion, spacing=84 + 26 * traits.size)
+    inflammation(layer, view, seed + 51, 0.2 + 0.5 * traits.cells, 8.5)
+    return _glands(view, traits, seed, layer, goblets=0.6 + 0.38 * traits.secretion, spacing=84 + 26 * traits.size)
 
 
 def benign_glands(view: View, traits: Traits, seed: int) -> Layer:
@@ -90,18 +90,18 @@ def benign_glands(view: View, traits: Traits, seed: int) -> Layer:
 
 def _glands(view: View, traits: Traits, seed: int, layer: Layer, goblets: float, spacing: float) -> Layer:
     mucous = goblets > 0
-    radius = spacing * (0.455 if mucous else 0.37)
+    radius = spacing * (0.475 if mucous else 0.37)
     rings, glands, outline = _rings(view, spacing, radius, seed, 0.45)
     rough = sample_flat("cloud", view, seed % 89)
     grain = sample_flat("grain", view, seed % 83)
     inside = ramp(rings.rho + 0.012 * rough, 1.015, 0.985)
     distance = rings.rho * rings.radius
     depth = rings.radius - distance
-    height = np.float32(0.80) * rings.radius if mucous else np.float32(13.0)
+    height = np.float32(0.86) * rings.radius if mucous else np.full_like(rings.radius, 13.0)
     lumen_at = np.maximum(rings.radius - height, 0.15 * rings.radius)
     top = distance - lumen_at
     lumen = ramp(top + 1.0 * rough, 0.8, -0.8)
-    cell_width = np.float32(12.0 if mucous else 6.5)
+    cell_width = np.float32(15.0 if mucous else 6.5)
     count = max(int(np.rint(2 * np.pi * radius / cell_width)), 6)
     sector = (rings.theta / np.float32(2 * np.pi) + 0.5) * np.float32(count) + 0.06 * rough
     index = np.floor(sector).astype(np.int64)
@@ -118,13 +118,13 @@ def _glands(view: View, traits: Traits, seed: int, layer: Layer, goblets: float,
         # A goblet is a balloon of pale mucus above the nucleus: broad towards the lumen, tapering to the base.
         place = np.clip(depth / height, 0, 1.4)
         own = uniform(number, index, seed, 32)
-        middle, long = 0.62 + 0.10 * (own - 0.5), 0.27 + 0.09 * own
-        belly = ((f - 0.5) / (0.56 - 0.18 * np.abs(place - 0.62))) ** 2 + ((place - middle) / long) ** 2
-        goblet = ramp(belly + 0.04 * rough, 1.05, 0.86) * (luck < goblets)
-        foam = np.clip(0.095 + 0.03 * grain + 0.035 * sample_flat("web", view, seed % 67, 0.8), 0, None)
+        middle, long = 0.60 + 0.12 * (own - 0.5), 0.29 + 0.10 * own
+        belly = np.abs((f - 0.5) / 0.49) ** 2.6 + np.abs((place - middle) / long) ** 2.2
+        goblet = ramp(belly + 0.03 * rough, 1.05, 0.88) * (luck < goblets)
+        foam = np.clip(0.13 + 0.03 * grain + 0.035 * sample_flat("web", view, seed % 67, 0.8), 0, None)
         rim = np.exp(-(((belly - 1.08) / 0.14) ** 2)) * (luck < goblets)
-        e = e * (1 - goblet) + goblet * (0.045 + 0.02 * rough) + 0.06 * rim
-        h = h * (1 - goblet) + goblet * foam + 0.07 * rim
+        e = e * (1 - goblet) + goblet * (0.09 + 0.02 * rough) + 0.08 * rim
+        h = h * (1 - goblet) + goblet * foam + 0.10 * rim
         # Between goblets the cells are taller and pinker; everything darkens where the nuclei crowd.
         base = ramp(depth, 9.0, 3.0)
         h = h + 0.16 * base * (1 - goblet)
@@ -186,9 +186,9 @@ class _Grade:
 
 
 _GRADES = {
-    1: _Grade(66, -0.60, 1.05, "tumour1", 5.6, 1.0, 0.04, 0.2),
-    2: _Grade(46, -0.80, 1.20, "tumour2", 7.2, 0.55, 0.12, 0.4),
-    3: _Grade(60, -1.15, 2.45, "tumour3", 9.4, 0.0, 0.22, 0.5),
+    1: _Grade(58, -0.92, 1.10, "tumour1", 4.7, 1.0, 0.04, 0.2),
+    2: _Grade(40, -1.05, 1.25, "tumour2", 7.9, 0.5, 0.12, 0.4),
+    3: _Grade(60, -1.35, 2.45, "tumour3", 10.2, 0.0, 0.22, 0.5),
 }
 
 
@@ -213,14 +213,14 @@ def adenocarcinoma(view: View, traits: Traits, seed: int, grade: int) -> Layer:
     grain = sample_flat("grain", view, seed % 83)
     blotch = sample_flat("cloud", view, seed % 79, 3.0)
     inside = ramp(border_px + 0.5 * rough, -0.4, 0.6)
-    lumen = ramp(hole_px + 1.2 * rough + 0.5 * blotch, 0.7, -0.7)
+    lumen = ramp(hole_px + 0.5 * rough + 0.3 * blotch, 0.7, -0.7)
     cleft = ramp(np.abs(border_px + 1.2), 1.5, 0.4) * ramp(blotch, 0.3, 1.4)
     slit = ramp(sample_flat("web", view, seed % 71, 2.0) + 0.3 * rough, 2.6, 3.4)
     e = 0.54 + 0.05 * rough + 0.03 * grain + 0.05 * blotch + 0.14 * ramp(hole_px, 3.5, 0.3)
-    h = 0.30 + 0.05 * rough + 0.04 * grain + 0.03 * blotch + (0.05 if grade == 3 else 0.0)
+    h = 0.25 + 0.05 * rough + 0.04 * grain + 0.03 * blotch
     if look.palisade:
         # Crowded nuclei blur into a darker basal band; the cytoplasm above is paler.
-        h += 0.10 * look.palisade * ramp(border_px, 15, 7)
+        h += 0.17 * look.palisade * ramp(border_px, 17, 8)
     e, h = e * (1 - 0.8 * slit), h * (1 - 0.8 * slit)
     debris = ramp(sample_flat("cloud", view, seed % 61, 2.0) + 0.4 * rough, 0.3, 1.6) * ramp(hole_px, -4, -9)
     e = e * (1 - lumen) + lumen * (0.02 + 0.45 * look.necrosis * debris)
@@ -240,13 +240,13 @@ def adenocarcinoma(view: View, traits: Traits, seed: int, grade: int) -> Layer:
     keep = (base > 2.5) & (top > 3.5)
     if look.palisade:
         # Nuclei crowd at the base and thin out towards the lumen.
-        keep &= points.chance(7) < 1 - look.palisade * np.clip((base - 11) / 7, 0, 0.97)
+        keep &= points.chance(7) < 1 - look.palisade * np.clip((base - 13) / 7, 0, 0.97)
     points = points.where(keep)
     radial = np.arctan2(at(points, gy), at(points, gx))
     lean = (points.chance(5) - 0.5) * np.float32(0.7 if grade == 1 else 1.6 if grade == 2 else 6.3)
-    layer.nuclei(look.kind, view, points, radial + lean)
-    dividing = points.where(points.chance(8) < 0.12 * look.mitoses * (0.5 + traits.atypia))
-    layer.discs(5.5, view, dividing, "e", 0.3, hides=0.85)
+    layer.nuclei(look.kind, view, points, radial + lean, 0.85 + 0.4 * traits.atypia)
+    dividing = points.where(points.chance(10) < 0.05 * look.mitoses * (0.4 + traits.atypia))
+    layer.discs(5.2, view, dividing, "e", 0.4, hides=0.5)
     layer.nuclei("mitosis", view, dividing)
     loose = scatter(view, 17, seed + 6, 6)
     loose = loose.where((at(loose, hole) < -3) & (loose.chance(7) < look.necrosis))
@@ -305,7 +305,7 @@ def squamous(view: View, traits: Traits, seed: int, keratin: bool, malignant: bo
     d, lv = at(centres, base), at(centres, field)
     along = np.arctan2(at(centres, gx), -at(centres, gy))
     prickle = (d > 9) & (lv < horny_at - 0.25)
-    layer.nuclei("squamous3" if malignant else "prickle", view, centres.where(prickle))
+    layer.nuclei("squamous3" if malignant else "prickle", view, centres.where(prickle), strength=0.95 + 0.45 * traits.atypia)
     flat = (d > 9) & (lv >= horny_at - 0.25) & (lv < horny_at) & (centres.chance(7) < 0.7)
     layer.nuclei("flat", view, centres.where(flat), along[flat])
     ghosts = (lv >= horny_at) & (centres.chance(7) < (0.3 if malignant else 0.08))

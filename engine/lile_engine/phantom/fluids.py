@@ -29,13 +29,13 @@ def lymphoid(view: View, traits: Traits, seed: int) -> Layer:
     rough, grain = sample_flat("cloud", view, seed % 89), sample_flat("grain", view, seed % 83)
     coarse = view.coarse(2)
     gap = magnify(fractal(coarse, 12, seed + 1, 2), 2, view) + 0.5 * sample_flat("cloud", view, seed % 73, 2.0)
-    open_at = 1.25 - 1.5 * traits.oedema
+    open_at = 1.45 - 1.4 * traits.oedema**2
     clear = ramp(gap + 0.3 * rough, open_at, open_at + 0.6)
     layer.e = np.clip(0.30 + 0.06 * rough + 0.04 * grain, 0, None) * (1 - 0.92 * clear)
     layer.h = np.clip(0.17 + 0.04 * rough + 0.04 * grain, 0, None) * (1 - 0.92 * clear)
-    points = scatter(view, 5.9 + 0.9 * (1 - traits.cells), seed + 2, 8, 0.42)
+    points = scatter(view, 5.6 + 0.8 * (1 - traits.cells), seed + 2, 8, 0.42)
     centre = smooth_at(points.x, points.y, 130, seed + 3) > 1.15 - 0.3 * traits.size
-    thin = np.float32(0.97 - 0.42 * traits.oedema)
+    thin = np.float32(0.98 - 0.42 * traits.oedema**2)
     big = points.where(centre & (points.chance(7) < 0.5))
     small = points.where(~centre & (points.chance(7) < thin))
     layer.discs(3.6, view, small, "e", 0.32, hides=0.0, rough=0.14)
@@ -57,20 +57,23 @@ def lymphoid(view: View, traits: Traits, seed: int) -> Layer:
 def mucin(view: View, traits: Traits, seed: int) -> Layer:
     """A pool of pale blue-grey mucin with drawn-out strands, vacuoles and a few floating cells."""
     layer = Layer.blank(view)
-    lines = flow(view, traits.angle * np.pi, seed, sway=16 + 14 * traits.wave, scale=60, crimp=4)
-    web = lines.streaks("web", 1.0, 1.4 + 1.5 * traits.wave)
-    strand = lines.streaks("strand", 1.2, 1.0, 5)
-    wide = lines.streaks("strand", 3.0, 1.2, 19)
-    ground = magnify(fractal(view.coarse(4), 55, seed + 3, 3), 4, view)
-    thick = 0.75 + 0.5 * traits.secretion
-    layer.h = np.clip((0.15 + 0.05 * ground + 0.045 * web + 0.035 * strand + 0.03 * wide) * thick, 0.01, None)
-    layer.e = np.clip(0.07 + 0.02 * ground + 0.03 * web + 0.02 * strand, 0.0, None)
+    lines = flow(view, traits.angle * np.pi, seed, sway=14 + 12 * traits.wave, scale=55, crimp=3, rough=1.2)
+    web = lines.streaks("mesh", 0.55, 0.5 + 0.5 * traits.wave)
+    fine = lines.streaks("web", 0.6, 0.9 + 0.4 * traits.wave, 29)
+    strand = lines.streaks("strand", 0.8, 0.7, 5)
+    wide = lines.streaks("strand", 2.4, 1.2, 19)
+    ground = magnify(fractal(view.coarse(4), 50, seed + 3, 3), 4, view)
+    rough = sample_flat("cloud", view, seed % 89)
+    thick = 0.7 + 1.0 * traits.secretion
+    wrinkle = 0.05 * web + 0.05 * fine + 0.035 * strand + 0.02 * rough
+    layer.h = np.clip((0.24 + 0.04 * ground + 0.02 * wide + wrinkle) * thick, 0.01, None)
+    layer.e = np.clip((0.15 + 0.02 * ground + 0.9 * wrinkle) * thick, 0.0, None)
     # Pink fibrin or collagen drawn out between the strands, more in some slides than in others.
-    cord = ramp(wide + 0.4 * strand + 0.3 * ground, 1.9 - 0.7 * traits.cells, 2.6 - 0.7 * traits.cells)
-    layer.e += cord * (0.45 + 0.1 * strand)
-    layer.h += 0.06 * cord
+    cord = ramp(wide + 0.6 * strand + 0.3 * ground + 0.3 * rough, 2.1 - 1.0 * traits.cells, 2.9 - 1.0 * traits.cells)
+    layer.e += cord * (0.40 + 0.1 * strand)
+    layer.h += 0.08 * cord
     bubbles = scatter(view, 26, seed + 4, 14)
-    bubbles = bubbles.where(bubbles.chance(7) < 0.45 * traits.oedema)
+    bubbles = bubbles.where(bubbles.chance(7) < 0.45 * (traits.oedema - 0.35))
     layer.discs(5.5, view, bubbles, "h", 0.0, hides=0.85, rough=0.1, spread=0.35)
     points = scatter(view, 34, seed + 5, 8)
     points = points.where(points.chance(7) < 0.10 + 0.3 * traits.cells)

@@ -76,11 +76,19 @@ _RED_CELLS: tuple[Colour, ...] = ((0.30, 1.75, 1.35), (0.16, 0.95, 0.95), (0.40,
 STANDARD = Stain(*_MEASURED[0], _RED_CELLS[0])
 
 
-def random_stain(rng: np.random.Generator, variety: float = 1.0) -> Stain:
-    """A stain near one of the measured ones; ``variety`` 0 keeps to the first, 1 spreads as laboratories do."""
+# Rows of the table that were measured on the labelled sets, by the set's name.
+SET_STAINS: dict[str, tuple[int, ...]] = {"crc-val": (0, 1), "kather": (2, 3), "osteosarcoma": (4,)}
+
+
+def random_stain(rng: np.random.Generator, variety: float = 1.0, rows: tuple[int, ...] | None = None) -> Stain:
+    """A stain near one of the measured ones (of ``rows`` of the table, if given).
+
+    ``variety`` 0 is the first as measured, 1 spreads as laboratories do.
+    """
     if variety <= 0:
         return STANDARD
-    background, haematoxylin, eosin = _MEASURED[int(rng.integers(len(_MEASURED)))]
+    chosen = int(rng.integers(len(_MEASURED)))
+    background, haematoxylin, eosin = _MEASURED[chosen if rows is None else rows[chosen % len(rows)]]
 
     def shaken(colour: Colour, tint: float, strength: float) -> Colour:
         factor = np.exp(rng.normal(0, strength * variety)) * np.exp(rng.normal(0, tint * variety, 3))
@@ -96,7 +104,7 @@ def random_stain(rng: np.random.Generator, variety: float = 1.0) -> Stain:
         shaken(red, 0.08, 0.12),
         thickness=float(np.exp(rng.normal(0, 0.10 * variety))),
         blur=float(np.clip(0.30 * np.exp(rng.normal(0, 0.30 * variety)), 0.15, 0.8)),
-        sharpen=float(np.clip(rng.normal(0.45, 0.35), 0, 1.2) * variety),
+        sharpen=float(np.clip(rng.normal(0.7, 0.4), 0, 1.5) * variety),
         noise=float(rng.uniform(0.6, 2.4)),
         gamma=float(np.exp(rng.normal(0, 0.05 * variety))),
     )

@@ -53,14 +53,14 @@ NUCLEI: dict[str, Nucleus] = {
     "endothelium": Nucleus(8.5, 2.5, 0.2, 0.07, 0.68, 0.12, 0.12, 0.0, 0.3),
     "crypt": Nucleus(7.4, 4.7, 0.12, 0.06, 0.72, 0.18, 0.16, 0.3),
     "duct": Nucleus(7.2, 5.4, 0.1, 0.06, 0.66, 0.28, 0.15, 0.4),
-    "tumour1": Nucleus(11.0, 4.7, 0.15, 0.08, 0.66, 0.28, 0.2, 0.5),
-    "tumour2": Nucleus(10.6, 6.4, 0.18, 0.11, 0.58, 0.42, 0.22, 0.9),
-    "tumour3": Nucleus(11.8, 8.8, 0.28, 0.14, 0.54, 0.48, 0.24, 1.5),
+    "tumour1": Nucleus(10.6, 4.7, 0.15, 0.08, 0.80, 0.14, 0.17, 0.5),
+    "tumour2": Nucleus(10.2, 6.4, 0.18, 0.11, 0.74, 0.26, 0.19, 0.9),
+    "tumour3": Nucleus(11.6, 8.4, 0.28, 0.14, 0.70, 0.32, 0.21, 1.5),
     "basal": Nucleus(8.2, 5.2, 0.12, 0.06, 0.74, 0.18, 0.16, 0.2),
     "prickle": Nucleus(7.6, 6.4, 0.12, 0.06, 0.60, 0.36, 0.15, 0.9),
     "flat": Nucleus(8.0, 3.0, 0.18, 0.08, 0.76, 0.1, 0.1),
-    "squamous3": Nucleus(11.4, 8.0, 0.28, 0.13, 0.66, 0.36, 0.24, 1.2),
-    "spindle3": Nucleus(12.0, 5.4, 0.25, 0.11, 0.66, 0.26, 0.22, 0.5, 0.2),
+    "squamous3": Nucleus(11.2, 7.8, 0.28, 0.13, 0.74, 0.26, 0.2, 1.2),
+    "spindle3": Nucleus(11.5, 4.6, 0.25, 0.11, 0.76, 0.16, 0.18, 0.5, 0.2),
     "osteocyte": Nucleus(5.5, 3.2, 0.2, 0.1, 0.8, 0.1, 0.1),
     "chondrocyte": Nucleus(5.2, 4.5, 0.15, 0.1, 0.85, 0.1, 0.1),
     "macrophage": Nucleus(7.6, 5.0, 0.12, 0.1, 0.46, 0.4, 0.15, 0.5, 0.4),
@@ -165,7 +165,7 @@ class _Shape:
         if spec.tear:
             cover = cover * np.clip(0.9 + spec.tear * texture, 0, 1)
         rim = np.exp(-(((rho - 0.9) / 0.16) ** 2))
-        body = 1 - self.open * np.clip(1.05 - rho**2, 0, 1) + self.open * 0.45 * rim
+        body = 1 - self.open * np.clip(1.05 - rho**2, 0, 1) + self.open * 0.25 * rim
         value = self.stain * body * (1 + spec.clump * texture * np.clip(1.3 - 0.5 * rho, 0, 1))
         for sx, sy, radius in self.nucleoli:
             spot = np.exp(-(((u - sx * self.long) ** 2 + (v - sy * self.short) ** 2) / (radius * 0.8) ** 2))
