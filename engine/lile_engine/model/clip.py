@@ -22,7 +22,8 @@ from torch import Tensor
 from lile_engine.errors import ModelError
 from lile_engine.model.create import pixel_statistics
 from lile_engine.model.devices import describe_device, in_batches, pick_device, pick_precision
-from lile_engine.model.folders import check_folder, load_part, read_config, read_weights
+from lile_engine.model.folders import read_config
+from lile_engine.model.foreign import load_foreign
 from lile_engine.model.pixels import resized
 from lile_engine.model.protocol import (
     AttentionMaps,
@@ -48,14 +49,11 @@ class ClipRuntime:
     rerank_k = 100
 
     def __init__(self, folder: Path, device: str = "auto", precision: torch.dtype | None = None) -> None:
-        check_folder(folder)
-        plain = read_config(folder)
-        self._siglip = plain.get("model_type") == "siglip"
+        self._model = load_foreign(folder, "model")
+        self._siglip = self._model.config.model_type == "siglip"
         self._device = pick_device(device)
         self._precision = precision or pick_precision(self._device)
-        self._model = _build(plain, self._siglip)
-        load_part(self._model, read_weights(folder / "model.safetensors"), "model")
-        self._model.requires_grad_(False).eval().to(self._precision).to(self._device)
+        self._model.requires_grad_(False).to(self._precision).to(self._device)
         config: Any = self._model.config
         limit = int(config.text_config.max_position_embeddings)
         pad = config.text_config.pad_token_id if self._siglip else config.text_config.eos_token_id
@@ -144,19 +142,6 @@ class ClipRuntime:
     def outside(self, vectors: Floats) -> Floats:
         """NaN: such a folder does not say what it was trained on."""
         return np.full(len(vectors), np.nan, np.float32)
-
-
-def _build(plain: dict[str, Any], siglip: bool) -> Any:
-    try:
-        if siglip:
-            from transformers import SiglipConfig, SiglipModel
-
-            return SiglipModel(SiglipConfig.from_dict(plain))
-        from transformers import CLIPConfig, CLIPModel
-
-        return CLIPModel(CLIPConfig.from_dict(plain))
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelError("The config.json of the model is damaged; get the model again.") from error
 
 
 def _tokenizer(folder: Path) -> Tokenizer:

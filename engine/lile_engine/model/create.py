@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from lile_engine.errors import ModelError
+from lile_engine.model.bert import BertEncoder
 from lile_engine.model.config import LileConfig
 from lile_engine.model.efficientnet_lite import EfficientNetLite0, convert_names
 from lile_engine.model.folders import check_folder, load_part, read_config, read_weights
 from lile_engine.model.lile import Lile
 from lile_engine.model.text import build_text_encoder
-from lile_engine.model.vision import TransformersVision
 
 
 def build_lile(config: LileConfig) -> Lile:
     """A network of this configuration with random weights; raises `ModelError` if it cannot be built."""
-    backbone: EfficientNetLite0 | TransformersVision
+    backbone: nn.Module
     pixels = torch.zeros(1, 3, config.input_px, config.input_px)
     if config.image_backbone == "efficientnet_lite0":
         try:
@@ -27,6 +28,8 @@ def build_lile(config: LileConfig) -> Lile:
         except ValueError as error:
             raise ModelError(f"The image backbone cannot be built: {error}.") from error
     else:
+        from lile_engine.model.vision import TransformersVision
+
         backbone = TransformersVision(config.image_config, config.taps)
         backbone.drop_unused(pixels)
     with torch.inference_mode():
@@ -42,8 +45,8 @@ def create_lile(
 
     ``text_source``: local folder of a BERT-family encoder (``config.json``, ``model.safetensors``), whose
     configuration replaces ``config.text_config``. ``image_weights``: the published weights of EfficientNet-Lite0
-    as safetensors (`lile_engine.model.convert.convert_pickle` makes it), or the folder of a transformers
-    backbone that `with_image_folder` put into ``config``. Raises `ModelError` where weights do not fit.
+    as safetensors, file or folder (``lile models import`` makes it), or the folder of the transformers backbone
+    that `with_image_folder` put into ``config``. Raises `ModelError` where weights do not fit.
     """
     if text_source is not None:
         check_folder(text_source)
@@ -52,15 +55,25 @@ def create_lile(
         torch.manual_seed(seed)
         model = build_lile(config)
     if text_source is not None:
-        load_part(model.text_encoder, read_weights(text_source / "model.safetensors"), "text encoder")
+        if isinstance(model.text_encoder, BertEncoder):
+            load_part(model.text_encoder, read_weights(text_source / "model.safetensors"), "text encoder")
+        else:
+            from lile_engine.model.foreign import load_foreign
+
+            source = load_foreign(text_source, "text encoder", config.text_config)
+            model.text_encoder.load_state_dict(_needed(source, model.text_encoder))
     if image_weights is None:
         model.keep_norms = False
     elif isinstance(model.backbone, EfficientNetLite0):
         load_part(model.backbone, _lite_weights(image_weights), "image backbone")
     else:
+        from lile_engine.model.foreign import load_foreign
+        from lile_engine.model.vision import TransformersVision
+
         assert isinstance(model.backbone, TransformersVision)
-        check_folder(image_weights)
-        load_part(model.backbone.model, _image_half(read_weights(image_weights / "model.safetensors")), "backbone")
+
+        source = load_foreign(image_weights, "image backbone", config.image_config)
+        model.backbone.model.load_state_dict(_needed(source, model.backbone.model))
     return model.train()
 
 
@@ -111,13 +124,14 @@ def _without_traces(plain: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in plain.items() if k not in traces}
 
 
-def _lite_weights(file: Path) -> dict[str, torch.Tensor]:
-    weights = read_weights(file)
+def _lite_weights(source: Path) -> dict[str, torch.Tensor]:
+    weights = read_weights(source / "model.safetensors" if source.is_dir() else source)
     if any(name.startswith("_conv_stem") for name in weights):
         return convert_names(weights)
     return weights
 
 
-def _image_half(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    half = {name: t for name, t in weights.items() if name.startswith("vision_model.")}
-    return half or weights
+def _needed(source: nn.Module, target: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of ``source`` that ``target`` has: a pooling head may be left out of it."""
+    own = target.state_dict()
+    return {name: value for name, value in source.state_dict().items() if name in own}

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (everyone calls it F)
 from torch import Tensor, nn
 
+from lile_engine.model.bert import hidden_states
 from lile_engine.model.config import LileConfig
 
 MAX_SCALE = 100.0
@@ -302,8 +303,7 @@ class Lile(nn.Module):
 
     def text_features(self, ids: Tensor, seen: Tensor) -> Tensor:
         """Token numbers -> hidden states [B, M, text width]; constant while the text encoder is frozen."""
-        hidden: Tensor = self.text_encoder(input_ids=ids, attention_mask=seen.long()).last_hidden_state
-        return hidden
+        return hidden_states(self.text_encoder, ids, seen)
 
     def encode_image_features(self, features: Sequence[Tensor]) -> Encoded:
         """What `image_features` gave -> vectors [B, d] and tokens [B, N, w]."""

@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lile_engine.errors import ModelError
-
-
-def build_transformer(config: Mapping[str, Any], what: str) -> nn.Module:
-    """The transformers model of a configuration dictionary, random weights, without a pooling head if it can
-    do without; raises `ModelError` where the library does not know it."""
-    from transformers import AutoConfig, AutoModel
-
-    plain = dict(config)
-    kind = plain.pop("model_type", None)
-    try:
-        parsed = AutoConfig.for_model(kind, **plain)
-        make: Callable[..., nn.Module] = AutoModel.from_config
-        try:
-            return make(parsed, add_pooling_layer=False)
-        except TypeError:
-            return make(parsed)
-    except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise ModelError(f"The {what} {kind!r} cannot be built from its configuration; choose another.") from error
+from lile_engine.model.foreign import build_foreign
 
 
 class TransformersVision(nn.Module):
@@ -38,7 +21,7 @@ class TransformersVision(nn.Module):
 
     def __init__(self, config: Mapping[str, Any], taps: Sequence[int]) -> None:
         super().__init__()
-        self.model = build_transformer(config, "vision backbone")
+        self.model = build_foreign(config, "vision backbone")
         self.taps = tuple(taps)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lile_engine.errors import ModelError
+from lile_engine.model.config import LileConfig
+
+
+def test_json_round_trip_is_exact(config: LileConfig) -> None:
+    for original in (
+        LileConfig(),
+        config,
+        config.replace(taps=(), image_config={"model_type": "vit", "patch_size": 4}),
+    ):
+        assert LileConfig.from_json(original.to_json()) == original
+
+
+def test_whole_numbers_come_back_as_floats() -> None:
+    plain = json.loads(LileConfig().to_json())
+    plain["alpha"] = 1
+    assert isinstance(LileConfig.from_json(json.dumps(plain)).alpha, float)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"width": 255}, "255"),
+        ({"width": 18, "heads": 2}, "18"),
+        ({"alpha": 1.5}, "alpha"),
+        ({"token_grid": 0}, "token_grid"),
+        ({"image_backbone": "resnet"}, "resnet"),
+        ({"lambda_self": -1.0}, "lambda_self"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(change: dict[str, object], word: str) -> None:
+    with pytest.raises(ModelError, match=word):
+        LileConfig().replace(**change)
+
+
+@pytest.mark.parametrize(
+    ("damage", "word"),
+    [
+        (lambda text: text[:40], "damaged"),
+        (lambda text: text.replace('"lile"', '"bert"'), "LILE"),
+        (lambda text: text.replace('"width": 256', '"width": "256"'), "width"),
+        (lambda text: text.replace('"width"', '"breadth"'), "breadth"),
+        (lambda text: text.replace('"format": 1', '"format": 2'), "version"),
+    ],
+)
+def test_damaged_json_is_refused(damage: object, word: str) -> None:
+    assert callable(damage)
+    with pytest.raises(ModelError, match=word):
+        LileConfig.from_json(damage(LileConfig().to_json()))
