@@ -186,9 +186,9 @@ class _Grade:
 
 
 _GRADES = {
-    1: _Grade(58, -0.92, 1.10, "tumour1", 4.7, 1.0, 0.04, 0.2),
-    2: _Grade(40, -1.05, 1.25, "tumour2", 7.9, 0.5, 0.12, 0.4),
-    3: _Grade(60, -1.35, 2.45, "tumour3", 10.2, 0.0, 0.22, 0.5),
+    1: _Grade(52, -1.25, 1.35, "tumour1", 4.7, 1.0, 0.04, 0.2),
+    2: _Grade(38, -1.35, 1.40, "tumour2", 7.9, 0.5, 0.12, 0.4),
+    3: _Grade(60, -1.55, 2.3, "tumour3", 10.2, 0.0, 0.22, 0.5),
 }
 
 
@@ -216,8 +216,8 @@ def adenocarcinoma(view: View, traits: Traits, seed: int, grade: int) -> Layer:
     lumen = ramp(hole_px + 0.5 * rough + 0.3 * blotch, 0.7, -0.7)
     cleft = ramp(np.abs(border_px + 1.2), 1.5, 0.4) * ramp(blotch, 0.3, 1.4)
     slit = ramp(sample_flat("web", view, seed % 71, 2.0) + 0.3 * rough, 2.6, 3.4)
-    e = 0.54 + 0.05 * rough + 0.03 * grain + 0.05 * blotch + 0.14 * ramp(hole_px, 3.5, 0.3)
-    h = 0.25 + 0.05 * rough + 0.04 * grain + 0.03 * blotch
+    e = 0.58 + 0.06 * rough + 0.05 * grain + 0.05 * blotch + 0.14 * ramp(hole_px, 3.5, 0.3)
+    h = 0.27 + 0.06 * rough + 0.06 * grain + 0.03 * blotch
     if look.palisade:
         # Crowded nuclei blur into a darker basal band; the cytoplasm above is paler.
         h += 0.17 * look.palisade * ramp(border_px, 17, 8)

@@ -57,20 +57,20 @@ def lymphoid(view: View, traits: Traits, seed: int) -> Layer:
 def mucin(view: View, traits: Traits, seed: int) -> Layer:
     """A pool of pale blue-grey mucin with drawn-out strands, vacuoles and a few floating cells."""
     layer = Layer.blank(view)
-    lines = flow(view, traits.angle * np.pi, seed, sway=14 + 12 * traits.wave, scale=55, crimp=3, rough=1.2)
-    web = lines.streaks("mesh", 0.55, 0.5 + 0.5 * traits.wave)
-    fine = lines.streaks("web", 0.6, 0.9 + 0.4 * traits.wave, 29)
-    strand = lines.streaks("strand", 0.8, 0.7, 5)
+    lines = flow(view, traits.angle * np.pi, seed, sway=4 + 14 * traits.wave, scale=70, crimp=0.6, rough=1.3)
+    web = lines.streaks("web", 0.7, 1.0 + 0.8 * traits.wave)
+    fine = lines.streaks("web", 0.5, 1.0 + 0.5 * traits.wave, 29)
+    strand = lines.streaks("strand", 0.7, 0.5, 5)
     wide = lines.streaks("strand", 2.4, 1.2, 19)
     ground = magnify(fractal(view.coarse(4), 50, seed + 3, 3), 4, view)
     rough = sample_flat("cloud", view, seed % 89)
     thick = 0.7 + 1.0 * traits.secretion
-    wrinkle = 0.05 * web + 0.05 * fine + 0.035 * strand + 0.02 * rough
+    wrinkle = 0.085 * web + 0.085 * fine + 0.04 * strand + 0.03 * rough
     layer.h = np.clip((0.24 + 0.04 * ground + 0.02 * wide + wrinkle) * thick, 0.01, None)
     layer.e = np.clip((0.15 + 0.02 * ground + 0.9 * wrinkle) * thick, 0.0, None)
     # Pink fibrin or collagen drawn out between the strands, more in some slides than in others.
-    cord = ramp(wide + 0.6 * strand + 0.3 * ground + 0.3 * rough, 2.1 - 1.0 * traits.cells, 2.9 - 1.0 * traits.cells)
-    layer.e += cord * (0.40 + 0.1 * strand)
+    cord = ramp(1.2 * wide + 0.6 * strand + 0.3 * ground + 0.3 * rough, 2.1 - 1.0 * traits.cells, 2.9 - 1.0 * traits.cells)
+    layer.e += cord * (0.50 + 0.12 * strand)
     layer.h += 0.08 * cord
     bubbles = scatter(view, 26, seed + 4, 14)
     bubbles = bubbles.where(bubbles.chance(7) < 0.45 * (traits.oedema - 0.35))
