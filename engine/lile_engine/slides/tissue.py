@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lile_engine.slides.coverage import AreaSums, Floats
+from lile_engine.slides.ink import pen_marks
 from lile_engine.slides.slide import Slide
 from lile_engine.slides.types import Pixels
 
@@ -17,9 +18,14 @@ Floats32 = npt.NDArray[np.float32]
 
 _MASK_MPP = 8.0  # microns per mask pixel where the slide's mpp is known: a fat cell is 10 pixels
 _LEAST_SIDE, _MOST_SIDE = 512, 3072
-_SPECKLE_UM2, _HOLE_UM2 = 8_000.0, 60_000.0  # smaller pieces are dust, smaller holes belong to the tissue
-_CLOSING_UM = 32.0  # bridges the empty middle of fat cells
-_LOW_OD, _HIGH_OD = 0.02, 0.07  # a threshold below is noise, one above loses pale fat
+_DUST_UM2, _SPECKLE_UM2, _HOLE_UM2 = 600.0, 8_000.0, 60_000.0  # least grain, piece of tissue, and hole in it
+_BRIDGE_UM = 55.0  # half the width of a gap that belongs to the tissue: a fat cell is up to 110 um wide
+_LOW_OD, _HIGH_OD = 0.02, 0.06  # a threshold below is noise, one above loses pale tissue
+_FAINT_OD = 0.025  # from here on what has texture is tissue too: fat; a halo of stain is smooth
+_TEXTURE = 2.5, 0.006  # times that of bare glass, and at least this deviation of the green density
+_GLASS = (170, 45, 0.005)  # least brightness, most colour (8 bit), and least share of a picture that is bare glass
+_WHITE = (245.0, 245.0, 245.0)
+_SCRATCH_PX = 3  # grey lines up to twice this width are scratches and edges of glass
 _DARK_FIELD = 60  # a median below is fluorescence: tissue is what shines
 
 
@@ -61,40 +67,92 @@ def tissue_mask(slide: Slide) -> TissueMask:
 
 def tissue_in_picture(picture: Pixels, mpp: float) -> Mask:
     """bool [h, w] for uint8 [h, w, 3], ``mpp`` microns per pixel of this picture."""
-    if np.median(picture.max(axis=2)) < _DARK_FIELD:
-        found = _bright_on_dark(picture)
-    else:
-        found = _stained_on_white(picture, mpp)
     area = mpp * mpp
+    if np.median(picture.max(axis=2)) < _DARK_FIELD:
+        found, ink = _bright_on_dark(picture), np.zeros(picture.shape[:2], np.bool_)
+    else:
+        found, ink = _stained_on_white(picture)
+        found = _closed(_without_small_pieces(found, _DUST_UM2 / area), _BRIDGE_UM / mpp) & ~ink
     found = _without_small_pieces(found, _SPECKLE_UM2 / area)
-    return ~_without_small_pieces(~found, _HOLE_UM2 / area)
+    return ~_without_small_pieces(~found, _HOLE_UM2 / area) & ~ink
 
 
-def _stained_on_white(picture: Pixels, mpp: float) -> Mask:
+def _stained_on_white(picture: Pixels) -> tuple[Mask, Mask]:
+    """What is stained, and what is ink."""
     from scipy import ndimage  # a fifth of a second, which the window need not wait for
 
-    background = _background_colour(picture)
-    density = np.log10((background + 1.0) / (picture.astype(np.float32) + 1.0)).clip(0, None)
+    density = np.log10((_background_colour(picture) + 1.0) / (picture.astype(np.float32) + 1.0)).clip(0, None)
     # Stain colours what it covers; shadows, scratches and glass edges are grey, and count for little.
     colour = density.max(axis=2) - density.min(axis=2)
-    strength = ndimage.gaussian_filter(colour + 0.5 * density.min(axis=2), 1.0)
-    pen = _pen_marks(picture, density)
-    usable = strength[~pen]
-    if usable.size == 0:
-        return np.zeros(pen.shape, np.bool_)
-    noise = float(np.median(usable[usable <= np.median(usable)])) + 1e-6
-    threshold = float(np.clip(otsu(usable), max(_LOW_OD, 3 * noise), max(_HIGH_OD, 3 * noise)))
-    found = (strength > threshold) & ~pen & ~_glass_edges(density, colour)
-    radius = max(1, round(_CLOSING_UM / mpp / 2))
-    closed: Mask = ndimage.binary_closing(np.pad(found, radius), _disk(radius))[radius:-radius, radius:-radius] & ~pen
-    return closed
+    grey = density.min(axis=2)
+    strength = ndimage.gaussian_filter(colour + 0.5 * grey, 0.7)
+    least = _above_noise(strength)
+    threshold = float(np.clip(otsu(strength), max(_LOW_OD, least), max(_HIGH_OD, least)))
+    found = (strength > threshold) | (
+        (strength > max(_FAINT_OD, least)) & _textured(density[..., 1], strength <= least)
+    )
+    ink = pen_marks(density, ~found)
+    shadow = _shadows((grey > 0.05) & (colour < 0.25 * (grey + colour)) & (colour < 0.03))
+    return found & ~ink & ~shadow, ink
+
+
+def _textured(density: Floats32, glass: Mask) -> Mask:
+    """Where the density varies more from pixel to pixel than it does on bare glass."""
+    from scipy import ndimage
+
+    fine = density - ndimage.gaussian_filter(density, 2.0)
+    deviation = np.sqrt(ndimage.gaussian_filter(fine * fine, 2.0))
+    times, least = _TEXTURE
+    quiet = float(np.median(deviation[glass])) if glass.any() else 0.0
+    return np.asarray(deviation > max(times * quiet, least))
+
+
+def _shadows(grey: Mask) -> Mask:
+    """Of what is grey: that which reaches the border or is thin, as edges of glass and scratches are; pale unstained
+    tissue is grey too, but neither."""
+    from scipy import ndimage
+
+    broad = ndimage.binary_opening(grey, iterations=_SCRATCH_PX)
+    labels, count = ndimage.label(broad)
+    at_border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    inner = np.setdiff1d(np.arange(1, count + 1), at_border)
+    shadow = grey & ~ndimage.binary_dilation(np.isin(labels, inner), iterations=_SCRATCH_PX)
+    return np.asarray(ndimage.binary_dilation(shadow, iterations=2))  # with its soft edge
 
 
 def _background_colour(picture: Pixels) -> Floats32:
-    """float32 [3]: the colour of the empty glass, the median of the brightest tenth."""
-    brightness = picture.min(axis=2)
-    bright = picture[brightness >= np.percentile(brightness, 90)]
-    return np.asarray(np.median(bright, axis=0), dtype=np.float32)
+    """float32 [3]: the colour of bare glass; white where the picture holds none."""
+    least, most, share = _GLASS
+    darkest = picture.min(axis=2)
+    bare = (darkest >= least) & (picture.max(axis=2) - darkest <= most)
+    if bare.mean() < share:
+        return np.array(_WHITE, np.float32)
+    brightest = bare & (darkest >= np.median(darkest[bare]))
+    return np.asarray(np.median(picture[brightest], axis=0), dtype=np.float32)
+
+
+def _above_noise(strength: Floats32) -> float:
+    """A strength that bare glass does not reach: its peak and four deviations, those below the peak mirrored."""
+    faint = strength[strength < 0.1]
+    if faint.size < strength.size * _GLASS[2]:
+        return 0.0
+    counts, edges = np.histogram(faint, bins=100, range=(0.0, 0.1))
+    peak = float(edges[int(counts.argmax())] + 0.0005)
+    below = faint[faint <= peak]
+    return peak + 4 * float(np.sqrt(np.mean((below - peak) ** 2))) if below.size else peak
+
+
+def _closed(mask: Mask, radius: float) -> Mask:
+    """Gaps narrower than twice the radius closed, by distances: much faster than a large structuring element."""
+    from scipy import ndimage
+
+    margin = int(radius) + 2
+    padded = np.pad(mask, margin)
+    if not padded.any():
+        return mask
+    grown = ndimage.distance_transform_edt(~padded) <= radius
+    closed: Mask = ndimage.distance_transform_edt(grown) > radius
+    return closed[margin:-margin, margin:-margin] | mask
 
 
 def _bright_on_dark(picture: Pixels) -> Mask:
@@ -104,25 +162,6 @@ def _bright_on_dark(picture: Pixels) -> Mask:
     if strength.max() < 8:
         return np.zeros(strength.shape, np.bool_)
     return np.asarray(strength > max(otsu(strength) * 0.5, 4.0))
-
-
-def _pen_marks(picture: Pixels, density: Floats32) -> Mask:
-    """Ink of felt pens: green and cyan, which no routine stain has; blue and red without the other's share; black."""
-    from scipy import ndimage
-
-    red, green, blue = (picture[..., channel].astype(np.int16) for channel in range(3))
-    green_ink = (green - red > 25) & (green - blue > -25) & (red < 170)
-    blue_ink = (blue - red > 60) & (green - red > 12) & (red < 130)
-    red_ink = (red - green > 90) & (red - blue > 75) & (green < 110)
-    black_ink = density.min(axis=2) > 0.85
-    marks = green_ink | blue_ink | red_ink | black_ink
-    marks = ndimage.binary_opening(marks, iterations=1)
-    return np.asarray(ndimage.binary_dilation(marks, iterations=3) if marks.any() else marks)
-
-
-def _glass_edges(density: Floats32, colour: Floats32) -> Mask:
-    """Grey shadow: dense in all colours alike."""
-    return np.asarray((density.min(axis=2) > 0.05) & (colour < 0.25 * density.max(axis=2)) & (colour < 0.03))
 
 
 def _without_small_pieces(mask: Mask, least: float) -> Mask:
@@ -135,11 +174,6 @@ def _without_small_pieces(mask: Mask, least: float) -> Mask:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return np.asarray((sizes >= least)[labels])
-
-
-def _disk(radius: int) -> Mask:
-    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    return np.asarray(x * x + y * y <= radius * radius)
 
 
 def otsu(values: Floats32) -> float:
