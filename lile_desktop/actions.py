@@ -88,9 +88,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("archive_open", "Archive", 0, "Open archive…", "Use another archive folder", ()),
     ActionSpec("archive_new", "Archive", 0, "New archive…", "Make an empty archive in a folder", ()),
     ActionSpec("archive_demo", "Archive", 0, "Use demo archive", "Go back to the demo archive", ()),
-    ActionSpec(
-        "archive_index", "Archive", 1, "Index slides…", "Embed slides and add them to the archive", (), "stack"
-    ),
+    ActionSpec("archive_index", "Archive", 1, "Index slides…", "Embed slides and add them to the archive", (), "stack"),
     ActionSpec("archive_index_this", "Archive", 1, "Index this slide", "Add the slide in view to the archive", ()),
     ActionSpec(
         "captions_import", "Archive", 1, "Import captions…", "Add a caption library (jsonl, csv)", (), "text-aa"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
 
@@ -58,6 +58,15 @@ def subject_of(answer: Answer | None, hit: Hit, last_patch: PatchPlace | None) -
     return Subject(hit.caption or "", place) if place is not None else None
 
 
+def located(answer: Answer, path_of: Callable[[str, str | None], str]) -> Answer:
+    """The answer with each hit on the path where its slide is open."""
+
+    def at(hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+        return tuple(replace(h, slide=path_of(h.slide, h.identity)) if h.slide else h for h in hits)
+
+    return replace(answer, patches=at(answer.patches), captions=at(answer.captions), cases=at(answer.cases))
+
+
 class Asker(QObject):
     """One question at a time from the panel (a new one ends the one before); words and heat maps beside it."""
 
@@ -70,9 +79,12 @@ class Asker(QObject):
     fly_asked = Signal(object)  # PatchPlace
     notice = Signal(object)  # Notice
 
-    def __init__(self, client: EngineClient, parent: QObject | None = None) -> None:
+    def __init__(
+        self, client: EngineClient, path_of: Callable[[str, str | None], str], parent: QObject | None = None
+    ) -> None:
+        """``path_of`` tells for a slide's path and identity where it is open already."""
         super().__init__(parent)
-        self._client = client
+        self._client, self._path_of = client, path_of
         self._ticket: Ticket | None = None
         self.answer: Answer | None = None
         self.subject: Subject | None = None
@@ -175,7 +187,7 @@ class Asker(QObject):
             self.progressed.emit(title, progress)
 
     def _on_answer(self, answer: Answer) -> None:
-        self.answer = answer
+        self.answer = answer = located(answer, self._path_of)
         self.answered.emit(answer)
 
     def _on_attention(self, subject: Subject, answer: AttentionAnswer) -> None:

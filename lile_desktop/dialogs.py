@@ -7,7 +7,6 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
     QDialogButtonBox,
     QDoubleSpinBox,
@@ -22,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lile_desktop.panels.parts import heading, push_button, quiet
+from lile_desktop.panels.parts import Choice, heading, number_field, push_button, quiet
 from lile_desktop.settings import APPEARANCES, DEVICES, Settings
 from lile_desktop.theme import GRID
 from lile_engine import __version__
@@ -49,7 +48,7 @@ class SettingsDialog(QDialog):
         self.mpp.setDecimals(2)
         self.mpp.setSuffix(" µm/px")
         self.mpp.setValue(settings.tile_mpp)
-        _name(
+        number_field(
             self.mpp,
             "Microns per pixel of a tile",
             "0.5 is what a 20x objective shows; tiles of unlike scale never mix",
@@ -57,13 +56,15 @@ class SettingsDialog(QDialog):
         self.results = QSpinBox()
         self.results.setRange(4, 200)
         self.results.setValue(settings.results)
-        _name(self.results, "Answers", "How many patches and captions a question brings")
+        number_field(self.results, "Answers", "How many patches and captions a question brings")
         self.cache = QSpinBox()
         self.cache.setRange(64, 16_384)
         self.cache.setSingleStep(64)
         self.cache.setSuffix(" MB")
         self.cache.setValue(settings.cache_mb)
-        _name(self.cache, "Picture memory", "Memory for parts of slides already read; used from the next start on")
+        number_field(
+            self.cache, "Picture memory", "Memory for parts of slides already read; used from the next start on"
+        )
         form = QFormLayout()
         form.setHorizontalSpacing(3 * GRID)
         form.setVerticalSpacing(GRID)
@@ -81,8 +82,8 @@ class SettingsDialog(QDialog):
     def changes(self) -> dict[str, object]:
         """The fields of `Settings` as they stand in the dialog."""
         return {
-            "appearance": self.appearance.currentData(),
-            "device": self.device.currentData(),
+            "appearance": self.appearance.value,
+            "device": self.device.value,
             "tile_mpp": round(self.mpp.value(), 2),
             "results": self.results.value(),
             "cache_mb": self.cache.value(),
@@ -204,18 +205,12 @@ class AboutDialog(QDialog):
         layout.addWidget(_buttons(self))
 
 
-def _choice(values: tuple[str, ...], current: str, name: str, tip: str) -> QComboBox:
-    box = QComboBox()
+def _choice(values: tuple[str, ...], current: str, name: str, tip: str) -> Choice:
+    choice = Choice(name, tip)
     for value in values:
-        box.addItem({"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)"}.get(value, value), value)
-    box.setCurrentIndex(values.index(current))
-    _name(box, name, tip)
-    return box
-
-
-def _name(widget: QWidget, name: str, tip: str) -> None:
-    widget.setAccessibleName(name)
-    widget.setToolTip(tip)
+        choice.add({"auto": "automatic", "cpu": "CPU", "cuda": "GPU (CUDA)"}.get(value, value), value)
+    choice.set_value(current)
+    return choice
 
 
 def _buttons(dialog: QDialog, *, accept: bool = False) -> QDialogButtonBox:

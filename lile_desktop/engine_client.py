@@ -19,9 +19,10 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from lile_desktop.engine_process import EngineProcess
 from lile_desktop.notices import Notice, notice_from
+from lile_engine.answers import EngineInfo, EngineSetup
 from lile_engine.errors import LileError
 from lile_engine.progress import Progress
-from lile_engine.worker import EngineInfo, EngineSetup, Reply, load_engine
+from lile_engine.worker import Reply, load_engine
 
 
 class Priority(IntEnum):

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from lile_engine.paths import home_dir, models_dir
-from lile_engine.phantom.pairs import write_pairs
-from lile_engine.slides import Region
 from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -23,6 +20,9 @@ from lile_desktop.panels.answers_panel import CAPTIONS, PATCHES
 from lile_desktop.settings import SettingsStore
 from lile_desktop.start import make_application, open_window
 from lile_desktop.viewer.view_state import Rect, to_screen
+from lile_engine.paths import home_dir, models_dir
+from lile_engine.phantom.pairs import write_pairs
+from lile_engine.slides import Region
 
 TISSUE = "normal mucosa"
 PHRASE = "necrosis"
@@ -114,8 +114,8 @@ class Guide:
         assert info is not None
         assert info.archive is not None
         self.say(
-            f"demo archive: {info.archive.slides} slides, {info.archive.tiles} tiles, {info.archive.captions} captions; "
-            f"{info.model.name} on {info.device}, {1 / info.seconds_per_tile:.0f} tiles/s"
+            f"demo archive: {info.archive.slides} slides, {info.archive.tiles} tiles, "
+            f"{info.archive.captions} captions; {info.model.name} on {info.device}, {1 / info.seconds_per_tile:.0f} tiles/s"
         )
         self.picture("demo-slide")
 
@@ -199,7 +199,9 @@ class Guide:
         self.say(f"“{PHRASE}”: best {best.score:.2f} on {Path(best.slide or '').name}; its caption: {best.caption}")
         self.until("pictures of the patches", lambda: self._pictures_there(), 30)
         self._click_patch(0)
-        self.until("the flight", lambda: self.window.view.slide is not None and self.window.view.slide.path == best.slide, 30)
+        self.until(
+            "the flight", lambda: self.window.view.slide is not None and self.window.view.slide.path == best.slide, 30
+        )
         self.pause(0.5)
         self.until("a sharp picture", lambda: self.window.view.is_sharp, 30)
         self.picture("phrase")

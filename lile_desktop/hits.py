@@ -54,15 +54,15 @@ def hit_place_text(hit: Hit) -> str:
 
 def caption_source(hit: Hit) -> str:
     """Where a caption comes from, for its second line."""
-    parts = (hit.source or "", slide_stem(hit), f"case {hit.case}" if hit.case and hit.case_known else "")
+    parts = (slide_stem(hit), f"case {hit.case}" if hit.case and hit.case_known else "")
     return "  ".join(part for part in parts if part)
 
 
 def hit_tooltip(hit: Hit) -> str:
     """All there is to know of a hit, in lines."""
-    lines = [hit.slide or "no slide"]
+    lines = [hit.slide] if hit.slide else []
     if hit.caption:
-        lines.append(f"“{hit.caption}”")
+        lines.append(f"“{hit.caption}”" + (f", {hit.source}" if hit.source else ""))
     lines.append(f"score {hit.score:.3f}" + "".join(f", {n} {v:.3f}" for n, v in sorted(hit.scores.items())))
     if hit.x is not None:
         lines.append(f"x {hit.x}, y {hit.y}, size {hit.size} level-0 px" + (f", {hit.mpp:g} µm/px" if hit.mpp else ""))

@@ -16,9 +16,10 @@ def icon(name: str, *, accent: bool = False) -> QIcon:
     import qtawesome
 
     theme = current_theme()
-    return qtawesome.icon(
+    made: QIcon = qtawesome.icon(
         f"ph.{name}",
         color=theme.accent if accent else theme.text,
         color_active=theme.text,
         color_disabled=theme.quiet,
     )
+    return made

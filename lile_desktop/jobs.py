@@ -17,6 +17,9 @@ from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signa
 from lile_desktop.notices import Level, Notice
 from lile_engine.progress import Progress
 
+# A console program on Windows does not hear a polite request, so it would only wait there.
+PATIENCE_MS = 0 if sys.platform == "win32" else 10_000
+
 
 @dataclass(frozen=True)
 class TrainStep:
@@ -128,6 +131,8 @@ class Job(QObject):
         self._process.setProgram(sys.executable)
         self._process.setArguments(job_arguments(arguments))
         self._process.setProcessEnvironment(_environment())
+        self._killer = QTimer(self, singleShot=True, interval=PATIENCE_MS)
+        self._killer.timeout.connect(self._process.kill)
         self._errors = ""
         self._process.readyReadStandardOutput.connect(self._read)
         self._process.readyReadStandardError.connect(self._read_errors)
@@ -147,7 +152,7 @@ class Job(QObject):
         elif self.state is JobState.RUNNING:
             self.state = JobState.CANCELLED
             self._process.terminate()
-            QTimer.singleShot(10_000, self._process, self._process.kill)
+            self._killer.start()
 
     def _read(self) -> None:
         while self._process.canReadLine():
@@ -201,7 +206,7 @@ def _environment() -> QProcessEnvironment:
 def failure_notice(title: str, code: int, errors: str) -> Notice:
     """The sentence of a failed command: its last ``lile: ...`` line, else that it ended unexpectedly."""
     said = [line[len("lile: ") :] for line in errors.splitlines() if line.startswith("lile: ")]
-    if said:
+    if said and code == 1:
         return Notice(said[-1], errors)
     return Notice(f"{title} ended unexpectedly (code {code}); start it again to go on where it stopped.", errors)
 

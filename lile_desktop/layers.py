@@ -16,14 +16,15 @@ def attention_overlay(answer: AttentionAnswer) -> RasterOverlay:
     """Attention fades out where there is little of it, so that the tissue stays to be seen."""
     return RasterOverlay(
         answer.values, answer.x, answer.y, answer.w, answer.h,
-        colormap="inferno", opacity=ATTENTION_OPACITY, low=0.0, title=attention_title(answer), fade=True,
+        colormap="inferno", opacity=ATTENTION_OPACITY, low=0.0, fade=True,
+        title=f"{attention_title(answer)} (1 is even)",
     )  # fmt: skip
 
 
 def attention_title(answer: AttentionAnswer) -> str:
     """The name of the layer: the word, or the phrase cut short."""
     if answer.word is not None:
-        return f"Attention: {answer.text[slice(*answer.word)]}"
+        return f"Attention: {short(answer.text[slice(*answer.word)])}"
     return f"Attention: {short(answer.text)}"
 
 

@@ -55,7 +55,7 @@ class MainWindow(QMainWindow):
         self.jobs = JobQueue(self)
         self.client = EngineClient(self)
         self.desk = SlideDesk(self.readers, self)
-        self.asker = Asker(self.client, self)
+        self.asker = Asker(self.client, self.desk.path_of, self)
         self.archive = ArchiveDesk(self.client, self.jobs, settings, self)
         self.view = SlideView(self.readers, cache_bytes=settings.value.cache_mb * 2**20)
         self.notices = NoticeBar()

@@ -61,8 +61,8 @@ def settings_from_json(text: str) -> Settings:
 
 
 def _fitting(value: Any, hint: Any, default: Any) -> Any:
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+    if hint is float:
+        return float(value) if type(value) in (int, float) else default
     if hint in (int, str, bool):
         return value if type(value) is hint else default
     member = hint.__args__[0]

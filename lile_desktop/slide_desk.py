@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,9 +24,8 @@ from lile_engine.slides import SlideInfo
 THUMBNAIL_PX = 96
 CONTEXT = 3.0  # a hit is flown to with so many times its own width in view
 SLIDE_SUFFIXES = frozenset(
-    (".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".qptiff")
-    + (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-)
+    [".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".qptiff"]
+) | frozenset([".png", ".jpg", ".jpeg", ".bmp", ".webp"])
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -74,12 +74,7 @@ class SlideDesk(QObject):
         found = slides_in(paths)
         for path in found:
             if self.slides.add(path):
-                when_done(
-                    self._readers.open(path),
-                    self,
-                    lambda info, p=path: self._on_open(p, info),
-                    lambda error, p=path: self._on_failure(p, error),
-                )
+                when_done(self._readers.open(path), self, partial(self._on_open, path), partial(self._on_failure, path))
         if found:
             self.show(found[0])
 
@@ -93,6 +88,11 @@ class SlideDesk(QObject):
             self.notice.emit(Notice(entry.problem))
         elif entry.info is not None and (self.current is None or self.current.path != path):
             self._set_current(entry)
+
+    def path_of(self, path: str, identity: str | None) -> str:
+        """Where a slide is open already under another path (a copy, a share), that path; else ``path``."""
+        same = self.slides.by_identity(identity) if identity else None
+        return same.path if same is not None else path
 
     def fly_to(self, path: str, x: float, y: float, size: float) -> None:
         """Brings a tile into the middle of the view, on whichever slide it lies; opens that if need be."""

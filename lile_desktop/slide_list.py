@@ -25,7 +25,8 @@ class SlideEntry:
 
     @property
     def name(self) -> str:
-        return self.info.name if self.info else Path(self.path).name
+        """The name in the list; the file's ending stands in the tooltip."""
+        return Path(self.info.name if self.info else self.path).stem
 
     @property
     def subtitle(self) -> str:

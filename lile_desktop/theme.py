@@ -148,12 +148,10 @@ QLabel[rank="title"] {{ font-weight: 600; }}
 QLabel[rank="quiet"] {{ color: {t.quiet}; font-size: {small:.1f}pt; }}
 QLabel[rank="warning"] {{ color: {t.warning}; font-size: {small:.1f}pt; }}
 QLabel[rank="error"] {{ color: {t.error}; }}
-QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
+QLineEdit, QSpinBox, QDoubleSpinBox {{
   background: {t.base}; border: 1px solid {t.line}; border-radius: 4px; padding: 5px 8px; min-height: 18px;
   selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
-QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {t.accent}; }}
-QComboBox::drop-down {{ border: none; width: 20px; }}
-QComboBox QAbstractItemView {{ background: {t.base}; border: 1px solid {t.line}; padding: 4px; }}
+QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus {{ border-color: {t.accent}; }}
 QPushButton {{ background: {t.base}; border: 1px solid {t.line}; border-radius: 4px; padding: 5px 12px;
   min-height: 18px; }}
 QPushButton:hover {{ background: {t.hover}; }}
@@ -172,9 +170,14 @@ QToolButton[rank="tab"]:checked {{ font-weight: 600; }}
 QToolButton[rank="word"] {{ background: {t.base}; padding: 2px 6px; }}
 QToolButton[rank="word"]:hover {{ background: {t.hover}; }}
 QToolButton[rank="word"]:checked {{ background: {t.accent}; color: {t.on_accent}; }}
+QToolButton[rank="choice"] {{ background: {t.base}; border: 1px solid {t.line}; padding: 5px 8px; min-height: 18px; }}
+QToolButton[rank="choice"]:hover {{ background: {t.hover}; }}
+QToolButton[rank="choice"]:focus {{ border-color: {t.accent}; }}
+QToolButton::menu-indicator {{ image: none; }}
 QToolButton[rank="quiet"] {{ color: {t.quiet}; }}
 QAbstractItemView {{ background: transparent; border: none; selection-background-color: {t.selected};
   selection-color: {t.text}; }}
+QListWidget::item {{ padding: 4px; }}
 QListView::item {{ border-radius: 4px; }}
 QListView::item:hover {{ background: {t.hover}; }}
 QListView::item:selected {{ background: {t.selected}; color: {t.text}; }}

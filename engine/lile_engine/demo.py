@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lile_engine.retrieval.metadata import SlideMetadata
 
 _MARK = "demo.json"  # written last: a demo without it was not finished and is built again
-_MPP, _TILE_PX = 0.5, 224
+_MPP = 0.5
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def index_demo(
             shutil.rmtree(archive)
     if not archive.exists():
         create_archive(archive, loaded.identity, model)
-    spec = TileSpec(mpp=_MPP, px=_TILE_PX)
+    spec = TileSpec(mpp=_MPP, px=loaded.identity.input_px)
     say = _with_message(progress, "embedding the demo slides")
     index_slides(archive, slides, loaded, spec, metadata=_metadata(slides, cases), progress=say, cancel=cancel)
     for file in caption_files():

@@ -31,6 +31,8 @@ from lile_engine.archive.rows import ArchiveStatus, SlideRow
 
 Index = QModelIndex | QPersistentModelIndex
 COLUMNS = ("Slide", "Case", "Organ", "Stain", "Tiles", "µm/px", "State", "Path")
+NUMBERS = ("Tiles", "µm/px")
+RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 
 def row_texts(row: SlideRow) -> tuple[str, ...]:
@@ -71,6 +73,8 @@ class ArchiveTableModel(QAbstractTableModel):
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
             return COLUMNS[section]
+        if role == Qt.ItemDataRole.TextAlignmentRole and COLUMNS[section] in NUMBERS:
+            return RIGHT
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
@@ -79,8 +83,8 @@ class ArchiveTableModel(QAbstractTableModel):
             return row_texts(row)[index.column()]
         if role == Qt.ItemDataRole.ToolTipRole:
             return row.path
-        if role == Qt.ItemDataRole.TextAlignmentRole and COLUMNS[index.column()] in ("Tiles", "µm/px"):
-            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        if role == Qt.ItemDataRole.TextAlignmentRole and COLUMNS[index.column()] in NUMBERS:
+            return RIGHT
         return None
 
 
@@ -99,6 +103,8 @@ class ArchivePage(QWidget):
 
     def __init__(self, actions: ActionRegistry, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setProperty("area", "panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.title = heading("No archive open yet")
         self.line = quiet("It is opened as soon as the engine is ready.")
         self.rows_model = ArchiveTableModel(self)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QProgressBar, QVBoxLayout, QWidget
 
 from lile_desktop.actions import ActionRegistry
 from lile_desktop.icons import icon
 from lile_desktop.jobs import progress_text
-from lile_desktop.panels.parts import heading, icon_button, push_button, quiet, tool_button
+from lile_desktop.panels.parts import Choice, heading, icon_button, push_button, quiet, tool_button
 from lile_desktop.theme import GRID
 from lile_engine.progress import Progress
 
@@ -19,7 +19,7 @@ class AskPanel(QWidget):
     """``phrase_entered`` carries a typed phrase, ``mpp_chosen`` the scale of tiles; the rest goes through actions."""
 
     phrase_entered = Signal(str)
-    mpp_chosen = Signal(float)
+    mpp_chosen = Signal(object)  # float
 
     def __init__(self, actions: ActionRegistry, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,12 +41,13 @@ class AskPanel(QWidget):
 
         self._ask = actions["ask_region"]
         self.region_text = quiet()
-        self.mpp = QComboBox()
+        self.mpp = Choice(
+            "Scale of the tiles",
+            "Microns per pixel that the region is cut into tiles at: 0.25 is 40x, 0.5 is 20x, 1 is 10x",
+        )
         for value in SCALES:
-            self.mpp.addItem(f"{value:g} µm/px", value)
-        self.mpp.setAccessibleName("Scale of the tiles")
-        self.mpp.setToolTip("Microns per pixel that the region is cut into tiles at: 0.25 is 40x, 0.5 is 20x, 1 is 10x")
-        self.mpp.activated.connect(lambda _index: self.mpp_chosen.emit(self.mpp.currentData()))
+            self.mpp.add(f"{value:g} µm/px", value)
+        self.mpp.chosen.connect(self.mpp_chosen)
         self.ask_button = push_button("Ask about this region", self._ask.toolTip(), self._ask.trigger, primary=True)
         self._ask.changed.connect(lambda: self.ask_button.setEnabled(self._ask.isEnabled()))
 
@@ -94,9 +95,9 @@ class AskPanel(QWidget):
         self.region_text.setText(text or "Draw a rectangle on the slide (R) to ask what it shows.")
         self.ask_button.setVisible(bool(text))
         self.mpp.setVisible(bool(text))
-        if self.mpp.findData(mpp) < 0:
-            self.mpp.addItem(f"{mpp:g} µm/px", mpp)
-        self.mpp.setCurrentIndex(self.mpp.findData(mpp))
+        if mpp not in self.mpp.values():
+            self.mpp.add(f"{mpp:g} µm/px", mpp)
+        self.mpp.set_value(mpp)
 
     def show_progress(self, doing: str, progress: Progress | None) -> None:
         """A question is under way."""

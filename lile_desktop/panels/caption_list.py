@@ -54,7 +54,7 @@ class _CaptionDelegate(QStyledItemDelegate):
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         hit: Hit = index.data(Qt.ItemDataRole.UserRole)
-        font: QFont = option.font  # type: ignore[attr-defined]
+        font: QFont = option.font
         width = option.widget.viewport().width()  # type: ignore[attr-defined]
         text = QFontMetrics(font).boundingRect(QRect(0, 0, self._text_width(width), 10_000), _WRAP, hit.caption or "")
         second = QFontMetrics(small_font(font)).height() + 2 if caption_source(hit) else 0
@@ -66,8 +66,8 @@ class _CaptionDelegate(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         hit: Hit = index.data(Qt.ItemDataRole.UserRole)
         theme = current_theme()
-        rect: QRect = option.rect  # type: ignore[attr-defined]
-        font: QFont = option.font  # type: ignore[attr-defined]
+        rect: QRect = option.rect
+        font: QFont = option.font
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         paint_ground(painter, option, theme, rect.adjusted(0, 1, 0, -1))

@@ -11,12 +11,13 @@ from PySide6.QtWidgets import QListView, QStyledItemDelegate, QStyleOptionViewIt
 
 from lile_desktop.hits import card_line, card_title, hit_tooltip, is_outside
 from lile_desktop.panels.row_delegate import paint_ground, paint_picture
-from lile_desktop.theme import GRID, current_theme, small_font
+from lile_desktop.theme import current_theme, small_font
 from lile_engine.retrieval.results import Hit
 
 Index = QModelIndex | QPersistentModelIndex
 PICTURE_PX = 160
 KEPT_PICTURES = 600
+COLUMN_PX = 100
 
 Picture = Callable[[Hit, Callable[[QPixmap], None]], None]
 
@@ -89,8 +90,8 @@ class _CardDelegate(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         hit: Hit = index.data(Qt.ItemDataRole.UserRole)
         theme = current_theme()
-        rect: QRect = option.rect  # type: ignore[attr-defined]
-        font: QFont = option.font  # type: ignore[attr-defined]
+        rect: QRect = option.rect
+        font: QFont = option.font
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         paint_ground(painter, option, theme, rect)
@@ -149,8 +150,8 @@ class Gallery(QListView):
 
     def resizeEvent(self, event: object) -> None:
         """As many columns of about 100 px as fit, and no ragged edge on the right."""
-        width = self.viewport().width()
-        columns = max(1, width // (104 + GRID // 2))
+        width = self.viewport().width() - 1  # Qt starts a new row for an item that ends at the very edge
+        columns = max(1, width // COLUMN_PX)
         self._delegate.side = width // columns - 8
         super().resizeEvent(event)  # type: ignore[arg-type]
         self.scheduleDelayedItemsLayout()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
-from lile_desktop.panels.parts import clear_layout, heading, icon_button, quiet
+from lile_desktop.panels.parts import heading, icon_button, quiet
 from lile_desktop.theme import GRID
 
 
@@ -63,6 +63,5 @@ class LayersPanel(QWidget):
         if row is not None:
             self._layout.removeWidget(row)
             row.hide()
-            clear_layout(row.layout())
             row.deleteLater()
         self._hint.setVisible(not self._rows)

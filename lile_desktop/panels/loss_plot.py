@@ -23,7 +23,8 @@ class LossPlot(QWidget):
         self._box = QVBoxLayout(self)
         self._box.setContentsMargins(0, 0, 0, 0)
         self._box.addWidget(self._hint)
-        self._box.addStretch(1)
+        self._space = QWidget()
+        self._box.addWidget(self._space, 1)
 
     def clear(self) -> None:
         """Starts a new curve."""
@@ -57,6 +58,7 @@ class LossPlot(QWidget):
         import pyqtgraph
 
         self._hint.hide()
+        self._space.hide()
         self._plot = pyqtgraph.PlotWidget()
         self._plot.setAccessibleName("Loss curve")
         self._plot.setToolTip("Loss of each step: lower is better")
@@ -64,7 +66,7 @@ class LossPlot(QWidget):
         self._plot.setMenuEnabled(False)
         self._plot.hideButtons()
         self._plot.setLabel("bottom", "step")
-        self._plot.addLegend(offset=(-8, 8))
+        self._plot.addLegend(offset=(-8, 8), labelTextColor=current_theme().text)
         for name, colour, width in self._lines():
             self._curves[name] = self._plot.plot(name=name, pen=pyqtgraph.mkPen(colour, width=width), antialias=True)
         self._box.insertWidget(0, self._plot, 1)

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt
+from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QFrame, QLabel, QLayout, QLayoutItem, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QDoubleSpinBox,
+    QFrame,
+    QLabel,
+    QLayout,
+    QLayoutItem,
+    QMenu,
+    QPushButton,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from lile_desktop.icons import icon
 from lile_desktop.theme import GRID
@@ -72,10 +85,18 @@ def push_button(text: str, tip: str, pressed: Callable[[], object], *, primary: 
     button = QPushButton(text)
     button.setToolTip(tip)
     button.setAccessibleName(text)
-    if primary:
-        button.setProperty("rank", "primary")
+    # A click leaves no ring of focus behind; the Tab key still reaches the button.
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    set_primary(button, primary)
     button.clicked.connect(lambda: pressed())
     return button
+
+
+def set_primary(button: QPushButton, primary: bool) -> None:
+    """Whether a button is the one thing to do next."""
+    button.setProperty("rank", "primary" if primary else "")
+    button.style().unpolish(button)
+    button.style().polish(button)
 
 
 def column(widget: QWidget, *, margin: int = GRID, spacing: int = GRID) -> QVBoxLayout:
@@ -84,6 +105,53 @@ def column(widget: QWidget, *, margin: int = GRID, spacing: int = GRID) -> QVBox
     layout.setContentsMargins(margin, margin, margin, margin)
     layout.setSpacing(spacing)
     return layout
+
+
+def number_field(field: QSpinBox | QDoubleSpinBox, name: str, tip: str) -> None:
+    """Names a number field; it is typed into, or turned by wheel and arrow keys."""
+    field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    field.setAccessibleName(name)
+    field.setToolTip(tip)
+
+
+class Choice(QToolButton):
+    """A value out of a few: a flat button with a menu. ``chosen`` comes when the user picks another one."""
+
+    chosen = Signal(object)
+
+    def __init__(self, name: str, tip: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName(name)
+        self.setToolTip(tip)
+        self.setProperty("rank", "choice")
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        self._menu = QMenu(self)
+        self.setMenu(self._menu)
+        self._values: list[tuple[str, object]] = []
+        self.value: object = None
+
+    def add(self, text: str, value: object) -> None:
+        """One more value; the first is the one in force until `set_value`."""
+        self._values.append((text, value))
+        action = self._menu.addAction(text)
+        action.triggered.connect(lambda _checked=False: self._pick(value))
+        if len(self._values) == 1:
+            self.set_value(value)
+
+    def values(self) -> list[object]:
+        """What can be chosen."""
+        return [value for _, value in self._values]
+
+    def set_value(self, value: object) -> None:
+        """Shows a value without telling anybody."""
+        self.value = value
+        self.setText(next((text for text, one in self._values if one == value), str(value)) + "  ▾")
+
+    def _pick(self, value: object) -> None:
+        if value != self.value:
+            self.set_value(value)
+            self.chosen.emit(value)
 
 
 class FlowLayout(QLayout):
@@ -102,10 +170,10 @@ class FlowLayout(QLayout):
         return len(self._items)
 
     def itemAt(self, index: int) -> QLayoutItem | None:
-        return self._items[index] if 0 <= index < len(self._items) else None  # type: ignore[return-value]
+        return self._items[index] if 0 <= index < len(self._items) else None
 
     def takeAt(self, index: int) -> QLayoutItem | None:
-        return self._items.pop(index) if 0 <= index < len(self._items) else None  # type: ignore[return-value]
+        return self._items.pop(index) if 0 <= index < len(self._items) else None
 
     def expandingDirections(self) -> Qt.Orientation:
         return Qt.Orientation(0)

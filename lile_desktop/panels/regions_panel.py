@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QStackedLayout, QVBoxLayout, QWidget
 
 from lile_desktop.panels.parts import heading, quiet
@@ -27,7 +27,9 @@ class RegionsPanel(QWidget):
         self.list.currentRowChanged.connect(self._on_row)
         self.list.itemDoubleClicked.connect(lambda _item: self._visit())
         self._stack = QStackedLayout()
-        self._stack.addWidget(quiet("Press R and draw a rectangle on the slide."))
+        hint = quiet("Press R and draw a rectangle on the slide.")
+        hint.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._stack.addWidget(hint)
         self._stack.addWidget(self.list)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(GRID, GRID, GRID, 0)

@@ -13,7 +13,7 @@ Index = QModelIndex | QPersistentModelIndex
 
 def paint_ground(painter: QPainter, option: QStyleOptionViewItem, theme: Theme, rect: QRect) -> None:
     """The ground of a row: selected, under the mouse, or none."""
-    state: QStyle.StateFlag = option.state  # type: ignore[attr-defined]
+    state: QStyle.StateFlag = option.state
     if state & QStyle.StateFlag.State_Selected:
         colour = theme.selected
     elif state & QStyle.StateFlag.State_MouseOver:
@@ -54,8 +54,8 @@ class RowDelegate(QStyledItemDelegate):
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         entry = index.data(Qt.ItemDataRole.UserRole)
         theme = current_theme()
-        rect: QRect = option.rect  # type: ignore[attr-defined]
-        font = option.font  # type: ignore[attr-defined]
+        rect: QRect = option.rect
+        font = option.font
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         paint_ground(painter, option, theme, rect.adjusted(0, 1, 0, -1))

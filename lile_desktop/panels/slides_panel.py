@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QSortFilterProxyModel, Qt, Signal
+from PySide6.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QListView, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
 from lile_desktop.actions import ActionRegistry
@@ -75,11 +75,11 @@ class SlidesPanel(QWidget):
         if entry is not None:
             self.chosen.emit(entry.path)
 
-    def _menu(self, place: object) -> None:
-        index = self.list.indexAt(place)  # type: ignore[arg-type]
+    def _menu(self, place: QPoint) -> None:
+        index = self.list.indexAt(place)
         if index.isValid():
             self.list.setCurrentIndex(index)
             menu = QMenu(self)
             for name in ("properties", "archive_index_this", "close_slide"):
                 menu.addAction(self._actions[name])
-            menu.exec(self.list.viewport().mapToGlobal(place))  # type: ignore[arg-type]
+            menu.exec(self.list.viewport().mapToGlobal(place))

@@ -7,7 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFileDialog,
-    QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from lile_desktop.icons import icon
 from lile_desktop.jobs import TrainStep
 from lile_desktop.panels.loss_plot import LossPlot
-from lile_desktop.panels.parts import heading, icon_button, push_button, quiet
+from lile_desktop.panels.parts import heading, icon_button, number_field, push_button, quiet, set_primary
 from lile_desktop.theme import GRID
 from lile_desktop.training import TrainRequest, check_request, suggested_name
 
@@ -33,7 +33,9 @@ class TrainingPage(QWidget):
 
     def __init__(self, taken_names: tuple[str, ...], parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.model_text = quiet()
+        self.setProperty("area", "panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.model_text = QLabel()
         self.folder = QLineEdit()
         self.folder.setPlaceholderText("Folder with pairs.jsonl or pairs.csv and the images it names")
         self.folder.setAccessibleName("Folder of pairs")
@@ -41,13 +43,11 @@ class TrainingPage(QWidget):
         self.steps = QSpinBox()
         self.steps.setRange(2, 100_000)
         self.steps.setValue(200)
-        self.steps.setAccessibleName("Steps")
-        self.steps.setToolTip("How many batches to learn from; 200 is a few minutes, 20 only shows that it works")
+        number_field(self.steps, "Steps", "How many batches to learn from; 20 only shows that it works")
         self.batch = QSpinBox()
         self.batch.setRange(2, 512)
         self.batch.setValue(32)
-        self.batch.setAccessibleName("Pairs in a batch")
-        self.batch.setToolTip("Pairs compared with each other in one step; more is better and slower")
+        number_field(self.batch, "Pairs in a batch", "Pairs compared with each other in one step; more is slower")
         self.name = QLineEdit(suggested_name(taken_names))
         self.name.setAccessibleName("Name of the new model")
         self.name.setToolTip("The new model is saved under this name beside the one you have")
@@ -59,15 +59,23 @@ class TrainingPage(QWidget):
         folder_row.addWidget(self.folder, 1)
         self.browse_button = icon_button("folder-open", "Choose folder", "Choose the folder of pairs", self._browse)
         folder_row.addWidget(self.browse_button)
-        form = QFormLayout()
-        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        form = QGridLayout()
         form.setHorizontalSpacing(2 * GRID)
         form.setVerticalSpacing(GRID)
-        form.addRow("Starts from", self.model_text)
-        form.addRow("Pairs", folder_row)
-        form.addRow("Steps", self.steps)
-        form.addRow("Batch", self.batch)
-        form.addRow("Name", self.name)
+        form.setColumnStretch(1, 1)
+        rows: tuple[tuple[str, QWidget | QHBoxLayout], ...] = (
+            ("Starts from", self.model_text),
+            ("Pairs", folder_row),
+            ("Steps", self.steps),
+            ("Batch", self.batch),
+            ("Name", self.name),
+        )
+        for row, (label, part) in enumerate(rows):
+            form.addWidget(QLabel(label), row, 0)
+            if isinstance(part, QWidget):
+                form.addWidget(part, row, 1)
+            else:
+                form.addLayout(part, row, 1)
 
         self.train_button = push_button("Fine-tune", "Start training on these pairs", self._train, primary=True)
         self.cancel_button = push_button("Stop", "Stop the training; its state is kept", self.cancel_asked.emit)
@@ -97,6 +105,7 @@ class TrainingPage(QWidget):
         left.addLayout(buttons)
         left.addWidget(self.status)
         left.addStretch(1)
+        left.setContentsMargins(0, 0, 0, 0)
         side = QWidget()
         side.setLayout(left)
         side.setFixedWidth(440)
@@ -128,6 +137,7 @@ class TrainingPage(QWidget):
         self.train_button.setEnabled(True)
         self.cancel_button.hide()
         self.use_button.setVisible(bool(self._output))
+        set_primary(self.train_button, not self._output)
         self.problem.hide()
 
     def show_running(self) -> None:

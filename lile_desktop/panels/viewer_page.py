@@ -16,7 +16,7 @@ from lile_desktop.slide_desk import SlideDesk
 from lile_desktop.theme import GRID
 from lile_desktop.viewer.slide_view import SlideView
 
-LEFT_PX, RIGHT_PX = 232, 352
+LEFT_PX, RIGHT_PX = 248, 352
 TOOLS = ("tool_move", "tool_rectangle", None, "fit", "zoom_out", "zoom_in", None, "mag_10", "mag_20", "mag_40")
 
 
@@ -36,14 +36,11 @@ class ViewerPage(QWidget):
         left = QVBoxLayout(self.left)
         left.setContentsMargins(0, 0, 0, 0)
         left.setSpacing(0)
-        for widget, stretch in (
-            (self.slides, 1),
-            (hairline(), 0),
-            (self.regions, 0),
-            (hairline(), 0),
-            (self.layers, 0),
-        ):
-            left.addWidget(widget, stretch)
+        left.addWidget(self.slides, 1)
+        left.addWidget(hairline())
+        left.addWidget(self.regions)
+        left.addWidget(hairline())
+        left.addWidget(self.layers)
 
         middle = QWidget()
         column = QVBoxLayout(middle)
