@@ -22,7 +22,6 @@ from lile_engine.model.config import LileConfig
 from lile_engine.model.create import build_lile
 from lile_engine.model.devices import describe_device, pick_device, pick_precision
 from lile_engine.model.efficientnet_lite import EfficientNetLite0
-from lile_engine.model.lile import Lile
 from lile_engine.model.runtime import prepare
 from lile_engine.model.text import build_text_encoder
 
@@ -85,7 +84,8 @@ def measure(
     side = 16
 
     def whole() -> None:
-        bare.classify(normalised(model, pixels, precision))
+        x = (pixels.to(precision) - 127) * (1 / 128)  # as LILE prepares them, so that only the networks differ
+        bare.classify(x.contiguous(memory_format=torch.channels_last))
 
     jobs: dict[str, Callable[[], object]] = {
         "images": lambda: model.encode_images(pixels),
@@ -112,12 +112,6 @@ def bare_image_network(device: torch.device, precision: torch.dtype) -> Efficien
     """The whole EfficientNet-Lite0, classifier included, folded."""
     network = EfficientNetLite0(classifier=True).eval().fold().to(precision).to(device)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def normalised(model: Lile, pixels: torch.Tensor, precision: torch.dtype) -> torch.Tensor:
-    """The same preparation of pixels that LILE does, so that only the networks differ."""
-    x = ((pixels.float() - model.pixel_mean) / model.pixel_std).to(precision)
-    return x.contiguous(memory_format=torch.channels_last)
 
 
 def fastest(jobs: dict[str, Callable[[], object]], rounds: int, device: torch.device) -> dict[str, float]:

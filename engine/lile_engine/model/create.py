@@ -21,21 +21,19 @@ from lile_engine.model.text import build_text_encoder
 def build_lile(config: LileConfig) -> Lile:
     """A network of this configuration with random weights; raises `ModelError` if it cannot be built."""
     backbone: nn.Module
-    pixels = torch.zeros(1, 3, config.input_px, config.input_px)
     if config.image_backbone == "efficientnet_lite0":
         try:
-            backbone = EfficientNetLite0(config.taps)
+            backbone = lite = EfficientNetLite0(config.taps)
         except ValueError as error:
             raise ModelError(f"The image backbone cannot be built: {error}.") from error
+        shapes = lite.shapes(config.input_px)
     else:
         from lile_engine.model.vision import TransformersVision
 
-        backbone = TransformersVision(config.image_config, config.taps)
-        backbone.drop_unused(pixels)
-    with torch.inference_mode():
-        maps = backbone.eval()(pixels)
+        backbone = vision = TransformersVision(config.image_config, config.taps)
+        shapes = vision.try_out(config.input_px)
     text_encoder, text_width = build_text_encoder(config.text_config)
-    return Lile(config, backbone, [(m.shape[1], m.shape[2]) for m in maps], text_encoder, text_width)
+    return Lile(config, backbone, shapes, text_encoder, text_width)
 
 
 def create_lile(

@@ -170,8 +170,29 @@ class Tower(nn.Module):
         return Encoded(self.pool(x, mask), tokens, mask)
 
 
-class CrossBlock(nn.Module):
-    """Image tokens look over the text and text tokens over the image, both at once.
+@dataclass(frozen=True)
+class Side:
+    """One side of a cross-attention block: what it holds before it meets the other.
+
+    ``tokens`` [.., L, c]; queries, keys and values ``q, k, v`` [.., L, h, e]; ``weights`` [.., L], the share of
+    each token in the pair score; ``mask`` [.., L] or None.
+    """
+
+    tokens: Tensor
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    weights: Tensor
+    mask: Tensor | None
+
+    def take(self, rows: Tensor) -> Side:
+        """The same for chosen rows of the first axis."""
+        mask = None if self.mask is None else self.mask[rows]
+        return Side(self.tokens[rows], self.q[rows], self.k[rows], self.v[rows], self.weights[rows], mask)
+
+
+class CrossSide(nn.Module):
+    """The parameters of one side of a block: image over text, or text over image.
 
     Queries and keys are normalised and their product sharpened by a learned factor per head, so that maps
     are neither flat at the start nor at the mercy of quantised tokens.
@@ -180,51 +201,64 @@ class CrossBlock(nn.Module):
     def __init__(self, width: int, heads: int, *, last: bool) -> None:
         super().__init__()
         self.heads = heads
-        self.image_norm, self.text_norm = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.image_qkv, self.text_qkv = nn.Linear(width, 3 * width), nn.Linear(width, 3 * width)
-        self.image_out, self.text_out = nn.Linear(width, width), nn.Linear(width, width)
-        self.image_weigh, self.text_weigh = nn.Linear(width, 1), nn.Linear(width, 1)
-        self.log_sharpness = nn.Parameter(torch.full((2, heads, 1, 1), math.log(8.0)))
+        self.norm = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.log_sharpness = nn.Parameter(torch.full((heads, 1), math.log(8.0)))
+        self.weigh = nn.Linear(width, 1)
+        self.out = nn.Linear(width, width)
         # After the last block only the comparison is left: nothing would read what an MLP writes.
-        self.image_mlp = None if last else _mlp(width)
-        self.text_mlp = None if last else _mlp(width)
+        self.mlp = (
+            None
+            if last
+            else nn.Sequential(
+                nn.LayerNorm(width),
+                nn.Linear(width, 2 * width),
+                nn.GELU(approximate="tanh"),
+                nn.Linear(2 * width, width),
+            )
+        )
 
-    def project(self, image: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries, keys and values of both sides: [.., N, c] and [.., M, c] -> [.., N, 3c] and [.., M, 3c]."""
-        return self.image_qkv(self.image_norm(image)), self.text_qkv(self.text_norm(text))
+    def prepare(self, tokens: Tensor, mask: Tensor | None) -> Side:
+        """Tokens [.., L, c] -> what they ask, offer and weigh."""
+        x = self.norm(tokens)
+        q, k, v = self.qkv(x).reshape(*x.shape[:-1], 3, self.heads, -1).unbind(-3)  # [.., L, h, e]
+        sharpness = self.log_sharpness.exp().clamp(max=MAX_SCALE).to(x.dtype)
+        logits = self.weigh(x).squeeze(-1).float()
+        if mask is not None:
+            logits = logits.masked_fill(~mask, -torch.inf)
+        q, k = F.normalize(q, dim=-1) * sharpness, F.normalize(k, dim=-1)
+        return Side(tokens, q, k, v, logits.softmax(-1), mask)
 
-    def look(
-        self, image_qkv: Tensor, text_qkv: Tensor, mask: Tensor, *, weights: bool
-    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        """What each token found on the other side, [P, N, c] and [P, M, c]; the weights if asked for."""
-        image_q, image_k, image_v = self._heads(image_qkv)  # [P, h, N, e]
-        text_q, text_k, text_v = self._heads(text_qkv)  # [P, h, M, e]
-        sharp_image, sharp_text = self.log_sharpness.exp().clamp(max=MAX_SCALE).to(image_q.dtype)  # [h, 1, 1] each
-        keys = mask[:, None, None, :]  # [P, 1, 1, M]
-        found_image, over_text = attention(image_q * sharp_image, text_k, text_v, keys, weights=weights)
-        found_text, over_image = attention(text_q * sharp_text, image_k, image_v, None, weights=weights)
-        return self.image_out(found_image), self.text_out(found_text), over_text, over_image
+    def look(self, own: Side, other: Side, *, weights: bool) -> tuple[Tensor, Tensor | None]:
+        """What each token found on the other side [P, L, c]; if asked for, where it looked [P, L, other L]."""
+        q, k, v = (x.transpose(1, 2) for x in (own.q, other.k, other.v))  # [P, h, L, e]
+        keys = None if other.mask is None else other.mask[:, None, None, :]  # padding gets no attention
+        found, shares = attention(q, k, v, keys, weights=weights)
+        return self.out(found), shares
 
-    def compare(self, image: Tensor, text: Tensor, found_image: Tensor, found_text: Tensor, mask: Tensor) -> Tensor:
-        """[P] in [-1, 1]: the cosine of each token with what it found, pooled with learned weights."""
-        image_cos = F.cosine_similarity(image.float(), found_image.float(), dim=-1)  # [P, N]
-        text_cos = F.cosine_similarity(text.float(), found_text.float(), dim=-1)  # [P, M]
-        image_weights = self.image_weigh(self.image_norm(image)).squeeze(-1).float().softmax(-1)
-        text_logits = self.text_weigh(self.text_norm(text)).squeeze(-1).float()
-        text_weights = text_logits.masked_fill(~mask, -torch.inf).softmax(-1)
-        score: Tensor = ((image_cos * image_weights).sum(-1) + (text_cos * text_weights).sum(-1)) / 2
-        return score
+    def compare(self, own: Side, found: Tensor) -> Tensor:
+        """[P] in [-1, 1]: the cosine of each token with what it found, pooled with the tokens' weights."""
+        cosines = F.cosine_similarity(own.tokens.float(), found.float(), dim=-1)  # [P, L]
+        return (cosines * own.weights).sum(-1)
 
-    def update(self, image: Tensor, text: Tensor, found_image: Tensor, found_text: Tensor) -> tuple[Tensor, Tensor]:
-        """The tokens that the next block starts from."""
-        assert self.image_mlp is not None
-        assert self.text_mlp is not None
-        image, text = image + found_image, text + found_text
-        return image + self.image_mlp(image), text + self.text_mlp(text)
+    def update(self, own: Side, found: Tensor) -> Tensor:
+        """The tokens [P, L, c] that the next block starts from."""
+        assert self.mlp is not None
+        x = own.tokens + found
+        y: Tensor = x + self.mlp(x)
+        return y
 
-    def _heads(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q, k, v = (split_heads(p, self.heads) for p in qkv.chunk(3, dim=-1))
-        return F.normalize(q, dim=-1), F.normalize(k, dim=-1), v
+
+class CrossBlock(nn.Module):
+    """Image tokens look over the text and text tokens over the image, both at once."""
+
+    def __init__(self, width: int, heads: int, *, last: bool) -> None:
+        super().__init__()
+        self.image = CrossSide(width, heads, last=last)
+        self.text = CrossSide(width, heads, last=last)
+
+    def prepare(self, image: Tensor, text: Tensor, mask: Tensor) -> tuple[Side, Side]:
+        return self.image.prepare(image, None), self.text.prepare(text, mask)
 
 
 class CrossAttention(nn.Module):
@@ -241,24 +275,19 @@ class CrossAttention(nn.Module):
         self, image_tokens: Tensor, text_tokens: Tensor, mask: Tensor, pairs: Tensor, *, weights: bool = False
     ) -> CrossAttended:
         """Image tokens [I, N, w], text tokens [T, M, w] with mask [T, M], ``pairs`` int64 [P, 2] of (image, text)."""
-        # What the first block projects depends on one side alone: done once per image and text, then gathered.
-        image, text = self.image_in(image_tokens), self.text_in(text_tokens)  # [I, N, c], [T, M, c]
-        image_qkv, text_qkv = self.blocks[0].project(image, text)
-        i, j = pairs.unbind(1)
-        image, image_qkv = image[i], image_qkv[i]  # [P, N, c], [P, N, 3c]
-        text, text_qkv, mask = text[j], text_qkv[j], mask[j]  # [P, M, c], [P, M, 3c], [P, M]
+        # What the first block prepares depends on one side alone: done once per image and text, then gathered.
+        image, text = self.blocks[0].prepare(self.image_in(image_tokens), self.text_in(text_tokens), mask)
+        image, text = image.take(pairs[:, 0]), text.take(pairs[:, 1])  # [P, N, ..], [P, M, ..]
         scores = []
-        over_text = over_image = None
         for number, block in enumerate(self.blocks):
             last = number == len(self.blocks) - 1
-            if number:
-                image_qkv, text_qkv = block.project(image, text)
-            found_image, found_text, over_text, over_image = block.look(
-                image_qkv, text_qkv, mask, weights=weights and last
-            )
-            scores.append(block.compare(image, text, found_image, found_text, mask))
+            found_image, over_text = block.image.look(image, text, weights=weights and last)
+            found_text, over_image = block.text.look(text, image, weights=weights and last)
+            scores.append((block.image.compare(image, found_image) + block.text.compare(text, found_text)) / 2)
             if not last:
-                image, text = block.update(image, text, found_image, found_text)
+                assert text.mask is not None
+                following = block.image.update(image, found_image), block.text.update(text, found_text)
+                image, text = self.blocks[number + 1].prepare(*following, text.mask)
         return CrossAttended(torch.stack(scores).mean(0), over_text, over_image)
 
 
@@ -298,7 +327,12 @@ class Lile(nn.Module):
     def image_features(self, pixels: Tensor) -> tuple[Tensor, ...]:
         """Pixels -> the backbone's maps, shrunk; constant while the backbone is frozen, so worth caching."""
         dtype = next(self.backbone.parameters()).dtype
-        x = ((pixels.float() - self.pixel_mean) / self.pixel_std).to(dtype)
+        mean, std = self.config.pixel_mean, self.config.pixel_std
+        if len(set(mean)) == len(set(std)) == 1:
+            # Whole numbers up to 255 are exact in bfloat16: no float32 copy of the pixels is needed.
+            x = (pixels.to(dtype) - mean[0]) * (1 / std[0])
+        else:
+            x = ((pixels.float() - self.pixel_mean) / self.pixel_std).to(dtype)
         return self.image_grid.shrink(self.backbone(x.contiguous(memory_format=torch.channels_last)))
 
     def text_features(self, ids: Tensor, seen: Tensor) -> Tensor:
@@ -376,9 +410,3 @@ def split_heads(x: Tensor, heads: int) -> Tensor:
 def join_heads(x: Tensor) -> Tensor:
     """[B, h, L, e] -> [B, L, h * e]."""
     return x.transpose(1, 2).flatten(2)
-
-
-def _mlp(width: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(approximate="tanh"), nn.Linear(2 * width, width)
-    )

@@ -23,6 +23,7 @@ class TransformersVision(nn.Module):
         super().__init__()
         self.model = build_foreign(config, "vision backbone")
         self.taps = tuple(taps)
+        self.unused: frozenset[str] = frozenset()
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
         out = self.model(pixel_values=pixels, output_hidden_states=bool(self.taps))
@@ -33,22 +34,25 @@ class TransformersVision(nn.Module):
             raise ModelError(f"The vision backbone has {len(states)} hidden states; taps {self.taps} go beyond them.")
         return tuple(as_map(states[t]) for t in self.taps)
 
-    def drop_unused(self, pixels: Tensor) -> None:
-        """Takes away what no feature depends on (heads, layers after the last tap do not count as trainable)."""
+    def try_out(self, side: int) -> list[tuple[int, int]]:
+        """(channels, side of the map) of each tap, found by a run on square pixels of ``side``.
+
+        What no map depends on (heads, layers after the last tap) is marked, and never trains.
+        """
+        self.eval()
         with torch.enable_grad():
-            total = sum(m.float().sum() for m in self(pixels))
-        assert isinstance(total, Tensor)
+            maps = self(torch.zeros(1, 3, side, side))
+            total = torch.stack([m.float().sum() for m in maps]).sum()
         named = [(n, p) for n, p in self.named_parameters() if p.requires_grad]
         gradients = torch.autograd.grad(total, [p for _, p in named], allow_unused=True)
         self.unused = frozenset(n for (n, _), g in zip(named, gradients, strict=True) if g is None)
         self.requires_grad_(True)
+        return [(m.shape[1], m.shape[2]) for m in maps]
 
     def requires_grad_(self, requires_grad: bool = True) -> TransformersVision:
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(requires_grad and name not in self.unused)
         return self
-
-    unused: frozenset[str] = frozenset()
 
 
 def as_map(state: Tensor) -> Tensor:
