@@ -1,5 +1,5 @@
-"""A LILE checkpoint: a folder with ``config.json``, ``model.safetensors``, tokenizer files, ``model_card.md``
-and, where known, ``reference.safetensors``. Nothing else is written, nothing that runs is read."""
+"""A LILE checkpoint: a folder with ``config.json``, ``model.safetensors``, tokenizer files, ``model_card.md``,
+``checksums.json`` and, where known, ``reference.safetensors``. Nothing that runs is written or read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lile_engine.model.protocol import ModelIdentity
 from lile_engine.model.reference import Reference, load_reference, save_reference
 from lile_engine.model.text import TOKENIZER_FILES, PhraseTokenizer, read_tokenizer
 
-WEIGHTS = "model.safetensors"
+WEIGHTS, TOKENIZER, CHECKSUMS = "model.safetensors", "tokenizer.json", "checksums.json"
 
 # Settings that do not change a single vector, and so leave an archive's vectors valid.
 _FREE = frozenset({"name", "alpha", "rerank_k", "lambda_self", "temperature", "dropout", "format", "model_type", "mpp"})
@@ -65,6 +65,8 @@ def save_checkpoint(
         (scratch / CARD).write_text(card, "utf-8")
         if reference is not None:
             save_reference(reference, scratch)
+        sums = {name: sha256(scratch / name) for name in (WEIGHTS, TOKENIZER)}
+        (scratch / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n", "utf-8")
     return identity_of(folder, model.config)
 
 
@@ -74,6 +76,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     read_config(folder)
     config = LileConfig.from_json((folder / "config.json").read_text("utf-8"))
     tokenizer = PhraseTokenizer(read_tokenizer(folder), config.max_text_tokens)
+    _check_sums(folder)
     weights = read_weights(folder / WEIGHTS)
     model = build_lile(config)
     own = model.state_dict()
@@ -101,9 +104,8 @@ def identity_of(folder: Path, config: LileConfig) -> ModelIdentity:
     digest = hashlib.sha256()
     plain = {k: v for k, v in json.loads(config.to_json()).items() if k not in _FREE}
     digest.update(json.dumps(plain, sort_keys=True).encode())
-    for name in (WEIGHTS, "tokenizer.json"):
-        with (folder / name).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+    for name in (WEIGHTS, TOKENIZER):
+        digest.update(bytes.fromhex(sha256(folder / name)))
     return ModelIdentity(
         id=digest.hexdigest()[:16],
         name=config.name,
@@ -113,6 +115,25 @@ def identity_of(folder: Path, config: LileConfig) -> ModelIdentity:
         input_px=config.input_px,
         mpp=config.mpp,
     )
+
+
+def sha256(file: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _check_sums(folder: Path) -> None:
+    """A flipped bit in the weights is not seen by their reader, only by their sum."""
+    if not (folder / CHECKSUMS).is_file():
+        return
+    try:
+        sums = dict(json.loads((folder / CHECKSUMS).read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"The {CHECKSUMS} in {folder} is damaged; get the model again.") from error
+    for name in (WEIGHTS, TOKENIZER):
+        if (folder / name).is_file() and name in sums and sums[name] != sha256(folder / name):
+            raise ModelError(f"The {name} in {folder} is not as it was saved: damaged or cut short; get it again.")
 
 
 def _stored(value: Tensor, half: bool) -> Tensor:

@@ -46,6 +46,7 @@ def test_full_precision_is_exact(tmp_path: Path, model: Lile, tokenizer_folder: 
 
 def test_files_are_private_and_safe(folder: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == [
+        "checksums.json",
         "config.json",
         "model.safetensors",
         "model_card.md",
@@ -93,6 +94,7 @@ def test_a_failed_save_leaves_the_older_one(
 
 
 def truncate(folder: Path) -> None:
+    (folder / "checksums.json").unlink()
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-1000])
 
@@ -106,6 +108,17 @@ def flip_header(folder: Path) -> None:
     data = bytearray(file.read_bytes())
     data[20] ^= 0xFF
     file.write_bytes(bytes(data))
+
+
+def one_bit(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-500] ^= 1
+    file.write_bytes(bytes(data))
+
+
+def broken_sums(folder: Path) -> None:
+    (folder / "checksums.json").write_text("[1")
 
 
 def without_weights(folder: Path) -> None:
@@ -131,11 +144,13 @@ def deeper(folder: Path) -> None:
 
 
 def one_tensor_more(folder: Path) -> None:
+    (folder / "checksums.json").unlink()
     tensors = load_file(folder / "model.safetensors")
     save_file({**tensors, "stranger": torch.zeros(2)}, folder / "model.safetensors")
 
 
 def not_a_number(folder: Path) -> None:
+    (folder / "checksums.json").unlink()
     tensors = load_file(folder / "model.safetensors")
     tensors["text_in.1.bias"][0] = float("nan")
     save_file(tensors, folder / "model.safetensors")
@@ -159,6 +174,7 @@ def without_tokenizer(folder: Path) -> None:
 
 
 def larger_tokenizer(folder: Path) -> None:
+    (folder / "checksums.json").unlink()
     plain = json.loads((folder / "tokenizer.json").read_text())
     plain["model"]["vocab"]["surplus"] = 5000
     (folder / "tokenizer.json").write_text(json.dumps(plain))
@@ -174,6 +190,8 @@ def foreign_kind(folder: Path) -> None:
         (truncate, "cut short"),
         (empty, "damaged"),
         (flip_header, "damaged"),
+        (one_bit, "not as it was saved"),
+        (broken_sums, "checksums"),
         (without_weights, "missing"),
         (without_config, "config.json"),
         (broken_config, "damaged"),
