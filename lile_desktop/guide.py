@@ -115,7 +115,8 @@ class Guide:
         assert info.archive is not None
         self.say(
             f"demo archive: {info.archive.slides} slides, {info.archive.tiles} tiles, "
-            f"{info.archive.captions} captions; {info.model.name} on {info.device}, {1 / info.seconds_per_tile:.0f} tiles/s"
+            f"{info.archive.captions} captions; {info.model.name} on {info.device}, "
+            f"{1 / info.seconds_per_tile:.0f} tiles/s"
         )
         self.picture("demo-slide")
 
@@ -145,7 +146,7 @@ class Guide:
         """The region is asked about: nearest captions, then sibling patches."""
         page = self.window.page
         QTest.mouseClick(page.ask.ask_button, Qt.MouseButton.LeftButton)
-        self.until("an answer about the region", lambda: self._final(page), 120)
+        self.until("an answer about the region", self._final, 120)
         answer = self.window.asker.answer
         assert answer is not None
         if not answer.captions or not answer.patches:
@@ -155,7 +156,7 @@ class Guide:
         page.answers.show_page(CAPTIONS)
         self.picture("captions")
         page.answers.show_page(PATCHES)
-        self.until("pictures of the patches", lambda: self._pictures_there(), 30)
+        self.until("pictures of the patches", self._pictures_there, 30)
         self.picture("patches")
 
     def fly_to_patch(self) -> None:
@@ -188,7 +189,7 @@ class Guide:
         QTest.keyClick(page.ask.field, Qt.Key.Key_Return)
         self.until(
             "an answer to the phrase",
-            lambda: self._final(page) and self.window.asker.answer.phrase == PHRASE,  # type: ignore[union-attr]
+            lambda: self._final() and self.window.asker.answer.phrase == PHRASE,  # type: ignore[union-attr]
             60,
         )
         answer = self.window.asker.answer
@@ -197,7 +198,7 @@ class Guide:
             raise TourError("the phrase brought no patches")
         best = answer.patches[0]
         self.say(f"“{PHRASE}”: best {best.score:.2f} on {Path(best.slide or '').name}; its caption: {best.caption}")
-        self.until("pictures of the patches", lambda: self._pictures_there(), 30)
+        self.until("pictures of the patches", self._pictures_there, 30)
         self._click_patch(0)
         self.until(
             "the flight", lambda: self.window.view.slide is not None and self.window.view.slide.path == best.slide, 30
@@ -264,14 +265,14 @@ class Guide:
         self.picture("switched")
         self.window.registry["page_viewer"].trigger()
         QTest.keyClick(self.window.page.ask.field, Qt.Key.Key_Return)
-        self.until("an answer of the new model", lambda: self._final(self.window.page), 60)
+        self.until("an answer of the new model", self._final, 60)
         self.say(f"archive embedded with {self._model_name()}; the phrase was asked again")
 
     def dark_or_light(self) -> None:
         """The other appearance."""
         other = "light" if self.appearance == "dark" else "dark"
         self.window.settings.update(appearance=other)
-        self.until("pictures of the patches", lambda: self._pictures_there(), 30)
+        self.until("pictures of the patches", self._pictures_there, 30)
         self.pause(0.3)
         self.picture(other)
 
@@ -303,7 +304,7 @@ class Guide:
         QApplication.processEvents()
         self.window.grab().save(os.fspath(self.out / f"{self._number:02d}-{name}.png"))
 
-    def _final(self, page: object) -> bool:
+    def _final(self) -> bool:
         answer = self.window.asker.answer
         return answer is not None and answer.final and not self.window.asker.busy
 

@@ -31,6 +31,7 @@ class AnswersPanel(QWidget):
         self.captions = CaptionList()
         self.cases = Gallery(fetch)
         self.cases.setAccessibleName("Cases found")
+        self.cases.setToolTip("Click a case to fly to its best patch")
         self.words = WordsPanel()
         self.gallery.chosen.connect(self.hit_chosen)
         self.captions.chosen.connect(self.hit_chosen)

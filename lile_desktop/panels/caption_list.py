@@ -105,6 +105,7 @@ class CaptionList(QListView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setAccessibleName("Captions found")
+        self.setToolTip("Click a caption, then one of its words below, to see where it fits")
         self.clicked.connect(self._choose)
         self.activated.connect(self._choose)
 

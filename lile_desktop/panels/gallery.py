@@ -140,6 +140,7 @@ class Gallery(QListView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setAccessibleName("Patches found")
+        self.setToolTip("Click a patch to fly to it, on whichever slide it lies")
         self.clicked.connect(self._choose)
         self.activated.connect(self._choose)
 
