@@ -208,7 +208,8 @@ class PlainBackend:
                     # Rounded down, or Pillow would settle for half the reduction.
                     image.draft(image.mode, (image.width // reduction or 1, image.height // reduction or 1))
                 image.load()
-                plain = _to_plain_mode(ImageOps.exif_transpose(image))
+                ImageOps.exif_transpose(image, in_place=True)  # otherwise it copies even what is upright
+                plain = _to_plain_mode(image)
                 if reduction > 1:
                     level = self.levels[reduction.bit_length() - 1]
                     if plain.size != (level.width, level.height):
