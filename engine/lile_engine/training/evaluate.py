@@ -38,6 +38,14 @@ class Encoded:
 
 
 @dataclass(frozen=True)
+class Rerank:
+    """``alpha * cos(v, t) + (1 - alpha) * s_x`` on the first ``k`` of stage one."""
+
+    alpha: float
+    k: int
+
+
+@dataclass(frozen=True)
 class EvalReport:
     """Stage one (``i2t``, ``t2i``, ``rsum``) and, where asked for, re-ranked, with how it was re-ranked."""
 
@@ -138,23 +146,25 @@ def evaluate(
     *,
     rerank: bool = True,
     alpha: float | None = None,
+    rerank_k: int | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
     progress: ProgressCallback = no_progress,
     cancel: CancelToken | None = None,
 ) -> EvalReport:
-    """Recall both ways. ``alpha`` overrides the model's own mixing of stage one and pair score."""
+    """Recall both ways. ``alpha`` and ``rerank_k`` override the model's own (how stage one and pair score are mixed,
+    and for how many candidates)."""
     pairs = dataset.pairs
     texts, matches = text_matches(pairs) if protocol in ("pairs", "arch") else own_matches(pairs)
     encoded = encode_pairs(model, pairs, texts, progress=progress, cancel=cancel)
-    mix = model.alpha if alpha is None else alpha
+    how = Rerank(model.alpha if alpha is None else alpha, model.rerank_k if rerank_k is None else rerank_k)
     if protocol == "coco1k":
         folds = _folds(pairs)
         first = mean_recall([_recall(model, encoded, matches, images, captions, None) for images, captions in folds])
         second = None
         if rerank:
             second = mean_recall(
-                [_recall(model, encoded, matches, images, captions, mix, cancel=cancel) for images, captions in folds]
+                [_recall(model, encoded, matches, images, captions, how, cancel=cancel) for images, captions in folds]
             )
     else:
         images, captions = np.arange(len(pairs)), np.arange(len(texts))
@@ -163,7 +173,7 @@ def evaluate(
         first = _recall(*args, None, bootstrap=bootstrap, seed=seed, units=units)
         second = None
         if rerank:
-            second = _recall(*args, mix, bootstrap=bootstrap, seed=seed, units=units, cancel=cancel)
+            second = _recall(*args, how, bootstrap=bootstrap, seed=seed, units=units, cancel=cancel)
     return EvalReport(
         protocol,
         len(pairs),
@@ -172,8 +182,8 @@ def evaluate(
         first.t2i,
         first.rsum,
         second,
-        mix,
-        model.rerank_k,
+        how.alpha,
+        how.k,
         len(dataset.bad_rows),
     )
 
@@ -205,26 +215,26 @@ def _recall(
     matches: Bools,
     images: NDArray[np.int64],
     captions: NDArray[np.int64],
-    alpha: float | None,
+    how: Rerank | None,
     *,
     bootstrap: int = 0,
     seed: int = 0,
     units: NDArray[np.int64] | None = None,
     cancel: CancelToken | None = None,
 ) -> Recall:
-    """Recall among ``images`` and ``captions``; re-ranked with ``alpha``, or stage one alone for None."""
+    """Recall among ``images`` and ``captions``; re-ranked as ``how`` says, or stage one alone for None."""
     i2t_parts, t2i_parts = [], []
     for start in range(0, len(images), _BLOCK):
         rows = images[start : start + _BLOCK]
         scores = encoded.image_vectors[rows] @ encoded.text_vectors[captions].T
-        if alpha is not None:
-            scores = _rerank(model, encoded, scores, rows, captions, alpha, of_images=True, cancel=cancel)
+        if how is not None:
+            scores = _rerank(model, encoded, scores, rows, captions, how, of_images=True, cancel=cancel)
         i2t_parts.append(hits(scores, matches[np.ix_(rows, captions)]))
     for start in range(0, len(captions), _BLOCK):
         rows = captions[start : start + _BLOCK]
         scores = encoded.text_vectors[rows] @ encoded.image_vectors[images].T
-        if alpha is not None:
-            scores = _rerank(model, encoded, scores, rows, images, alpha, of_images=False, cancel=cancel)
+        if how is not None:
+            scores = _rerank(model, encoded, scores, rows, images, how, of_images=False, cancel=cancel)
         t2i_parts.append(hits(scores, matches[np.ix_(images, rows)].T))
     image_units = None if units is None else units[images]
     owner = matches[np.ix_(images, captions)].argmax(axis=0)
@@ -240,14 +250,14 @@ def _rerank(
     scores: Floats,
     queries: NDArray[np.int64],
     candidates: NDArray[np.int64],
-    alpha: float,
+    how: Rerank,
     *,
     of_images: bool,
     cancel: CancelToken | None,
 ) -> NDArray[np.float64]:
     """Stage-one scores with the first K of each row re-scored and put before all others, as search does."""
     out = scores.astype(np.float64)
-    k = min(model.rerank_k, scores.shape[1])
+    k = min(how.k, scores.shape[1])
     for row, query in enumerate(queries):
         if cancel is not None:
             cancel.raise_if_cancelled()
@@ -266,5 +276,5 @@ def _rerank(
                 encoded.text_mask[query][None],
             )[:, 0]
         # Cosines and pair scores lie in [-1, 1]: 4 more keeps the re-ranked before the rest without touching its order.
-        out[row, top] = 4 + alpha * scores[row, top] + (1 - alpha) * pair_scores
+        out[row, top] = 4 + how.alpha * scores[row, top] + (1 - how.alpha) * pair_scores
     return out

@@ -71,7 +71,7 @@ def frozen_extract(model: Lile, device: torch.device | str) -> tuple[Extract, st
 
     @torch.no_grad()
     def extract(pixels: NDArray[np.uint8]) -> tuple[Tensor, ...]:
-        x = torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2)
+        x = torch.from_numpy(np.array(pixels)).to(device).permute(0, 3, 1, 2)
         x = ((x.float() - mean) / std).to(dtype).contiguous(memory_format=torch.channels_last)
         return shrink(backbone(x))
 

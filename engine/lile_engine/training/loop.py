@@ -26,7 +26,7 @@ from lile_engine.training.pairs import PairDataset, read_many, split_pairs, warn
 from lile_engine.training.start import prepare_start
 from lile_engine.training.state import STATE, RunRecord, load_best, load_state, save_best, save_state
 from lile_engine.training.step import StepInfo, train_step
-from lile_engine.training.supply import Supply
+from lile_engine.training.supply import Supply, TextCache
 from lile_engine.training.validate import Validation
 
 log = logging.getLogger(__name__)
@@ -60,10 +60,12 @@ def train(
     *,
     resume: bool = False,
     warn: Warn = log.warning,
+    texts: TextCache | None = None,
 ) -> TrainReport:
     """Trains as ``config`` says and writes the model folder ``config.output``.
 
     ``resume`` goes on from the state that a training with the same configuration left; without one it starts anew.
+    ``texts`` may be shared by trainings that start from the same frozen text encoder.
     Raises `ConfigError`, `DataError`, `ModelError`; `Cancelled` after saving the state, so that it can be resumed.
     """
     begun = time.monotonic()
@@ -73,7 +75,7 @@ def train(
     datasets, validation = read_data(config, warn)
     start = prepare_start(config)
     model = start.model.to(device).train()
-    supply = Supply(config, model, start.tokenizer, datasets, device)
+    supply = Supply(config, model, start.tokenizer, datasets, device, texts)
     check = Validation(config, validation, supply) if len(validation) else None
     groups = parameter_groups(model, config.optim)
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-8)

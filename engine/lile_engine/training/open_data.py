@@ -22,7 +22,7 @@ Row = dict[str, Any]
 # occur; never trained on by the recipe of the bundled checkpoint.
 HELD_OUT = 16
 
-_CLASS_PHRASES: dict[str, tuple[str, ...]] = {
+CLASS_PHRASES: dict[str, tuple[str, ...]] = {
     "oral/normal": (
         "normal oral mucosa", "stratified squamous epithelium of the oral cavity", "benign squamous epithelium",
         "normal squamous mucosa, H&E",
@@ -130,7 +130,7 @@ def held_out_cases(rows: list[Row], count: int = HELD_OUT) -> list[str]:
 
 def class_rows(data: Path) -> Iterator[tuple[str, Row]]:
     """(source, row) of the sets that are labelled by class: oral, pap, kather, crc-val, osteosarcoma."""
-    for key, phrases in _CLASS_PHRASES.items():
+    for key, phrases in CLASS_PHRASES.items():
         source, name = key.split("/")
         folder = data / ("train" if source in ("oral", "pap") else "labelled") / source
         files = (

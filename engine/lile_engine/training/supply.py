@@ -53,12 +53,13 @@ class Supply:
         tokenizer: PhraseTokenizer,
         datasets: Sequence[PairDataset],
         device: torch.device,
+        texts: TextCache | None = None,
     ) -> None:
         self._config, self._model, self._tokenizer, self._device = config, model, tokenizer, device
         self.frozen_images = config.optim.image_backbone == 0
         self.frozen_texts = config.optim.text_encoder == 0
         self._extract, self._key = frozen_extract(model, device)
-        self._texts = TextCache(model, tokenizer, device)
+        self._texts = texts or TextCache(model, tokenizer, device)
         self._caches = [self.cache_for(d) for d in datasets]
 
     def cache_for(self, dataset: PairDataset) -> FeatureCache:

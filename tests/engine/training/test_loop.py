@@ -1,0 +1,203 @@
+"""Whole trainings of a tiny network: it learns, stops, resumes bit for bit, and says what is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lile_engine.errors import Cancelled, ConfigError, DataError
+from lile_engine.model.load import load_model
+from lile_engine.progress import CancelToken
+from lile_engine.training.config import TrainConfig, config_from_dict, config_to_toml
+from lile_engine.training.evaluate import evaluate
+from lile_engine.training.loop import train
+from lile_engine.training.pairs import read_pairs
+from lile_engine.training.step import StepInfo
+
+
+def _config(model: Path, pairs: Path, output: Path, **sections: dict[str, object]) -> TrainConfig:
+    table: dict[str, object] = {
+        "output": str(output),
+        "model": {"start": str(model)},
+        "data": {"train": [str(pairs)], "validation_share": 0.0, "views": 1},
+        "augment": {"strength": 0.0, "flips": False, "jpeg": 100},
+        "optim": {"steps": 60, "batch": 32, "lr": 3e-3, "warmup": 5, "ema": 0.9},
+        "run": {"threads": 1, "device": "cpu"},
+    }
+    for name, values in sections.items():
+        table[name] = {**table.get(name, {}), **values}  # type: ignore[dict-item]
+    return config_from_dict(table)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory, make_pairs: Callable[..., Path]) -> Path:
+    return make_pairs(tmp_path_factory.mktemp("pairs") / "p")
+
+
+def test_32_pairs_are_learned_by_heart(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
+    """Both ways, stage one and re-ranked, measured from the saved model as a user would."""
+    steps: list[StepInfo] = []
+    optim = {"steps": 90, "lr": 5e-3}
+    report = train(_config(tiny_model, pairs, tmp_path / "out", optim=optim), on_step=steps.append)
+    assert report.pairs == 32
+    assert steps[-1].loss < 0.3 * steps[0].loss
+    assert [s.step for s in steps] == list(range(1, 91))
+    result = evaluate(load_model(tmp_path / "out", "cpu"), read_pairs(pairs), bootstrap=0)
+    assert (result.i2t.r1, result.t2i.r1) == (1.0, 1.0)
+    assert result.reranked is not None
+    assert (result.reranked.i2t.r1, result.reranked.t2i.r1) == (1.0, 1.0)
+
+
+def test_frozen_encoders_stay_and_the_rest_moves(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
+    train(_config(tiny_model, pairs, tmp_path / "out", optim={"steps": 3}))
+    before, after = (load_file(f / "model.safetensors") for f in (tiny_model, tmp_path / "out"))
+    for name, tensor in before.items():
+        same = torch.equal(tensor, after[name])
+        if name.startswith(("backbone.", "text_encoder.")):
+            assert same, name
+        elif tensor.dim() >= 2:
+            assert not same, name
+
+
+def test_stage_one_alone_leaves_cross_attention_alone(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
+    infos: list[StepInfo] = []
+    train(
+        _config(tiny_model, pairs, tmp_path / "out", optim={"steps": 3}, loss={"weight_cross": 0.0}),
+        on_step=infos.append,
+    )
+    assert all(i.cross == 0 and i.loss == i.self_ for i in infos)
+
+
+def test_lambda_zero_still_reports_no_self_loss(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
+    infos: list[StepInfo] = []
+    train(
+        _config(tiny_model, pairs, tmp_path / "out", optim={"steps": 3}, loss={"weight_self": 0.0}),
+        on_step=infos.append,
+    )
+    assert all(i.self_ == 0 and i.loss == i.cross for i in infos)
+
+
+def test_hinge_trains_too(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
+    infos: list[StepInfo] = []
+    train(_config(tiny_model, pairs, tmp_path / "out", loss={"kind": "hinge"}), on_step=infos.append)
+    assert np.mean([i.loss for i in infos[-5:]]) < np.mean([i.loss for i in infos[:5]])
+
+
+def test_cancelled_then_resumed_equals_never_interrupted(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
+    def run(output: Path, stop_at: int | None) -> list[float]:
+        config = _config(
+            tiny_model,
+            pairs,
+            output,
+            optim={"steps": 12, "text_encoder": 0.5},
+            data={"views": 3, "validation_share": 0.2},
+            augment={"strength": 1.0},
+            run={"validate_steps": 4},
+        )
+        losses: list[float] = []
+        token = CancelToken()
+
+        def on_step(info: StepInfo) -> None:
+            losses.append(info.loss)
+            if info.step == stop_at:
+                token.cancel()
+
+        if stop_at is not None:
+            with pytest.raises(Cancelled):
+                train(config, on_step=on_step, cancel=token)
+            stop_at = None
+        train(config, on_step=on_step, resume=True)
+        return losses
+
+    straight = run(tmp_path / "a", None)
+    broken = run(tmp_path / "b", 5)
+    assert broken == straight
+    one, other = (load_file(tmp_path / n / "model.safetensors") for n in "ab")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_killed_then_resumed_equals_never_interrupted(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
+    """SIGKILL in the middle of a step; the file of the state is whole, and the end is the same to the bit."""
+    optim = {"steps": 16, "batch": 8}
+    straight = _config(tiny_model, pairs, tmp_path / "a", optim=optim, run={"save_steps": 4})
+    killed = dataclasses.replace(straight, output=tmp_path / "b")
+    train(straight)
+    file = tmp_path / "b.toml"
+    file.write_text(config_to_toml(killed))
+    command = [sys.executable, "-m", "lile_engine", "train", str(file), "--progress", "jsonl"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    for line in child.stdout:
+        if json.loads(line)["event"] == "step" and json.loads(line)["step"] >= 6:
+            os.kill(child.pid, signal.SIGKILL)
+            break
+    child.wait()
+    child.stdout.close()
+    assert child.returncode == -signal.SIGKILL
+    assert not (tmp_path / "b" / "model.safetensors").exists()
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=True)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    first = next(e for e in events if e["event"] == "step")
+    assert first["step"] > 1  # it went on, it did not start anew
+    assert events[-1]["event"] == "result"
+    one, other = (load_file(tmp_path / n / "model.safetensors") for n in "ab")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_another_configuration_is_not_resumed(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
+    config = _config(tiny_model, pairs, tmp_path / "out", optim={"steps": 2})
+    train(config)
+    with pytest.raises(ConfigError, match=r"\[loss\] is not what this training was started with"):
+        train(dataclasses.replace(config, loss=dataclasses.replace(config.loss, weight_self=0.5)), resume=True)
+    (config.state_dir / "state.safetensors").write_bytes(b"torn")
+    with pytest.raises(DataError, match="missing or damaged"):
+        train(config, resume=True)
+
+
+def test_stops_early_and_keeps_the_best(tiny_model: Path, make_pairs: Callable[..., Path], tmp_path: Path) -> None:
+    config = _config(
+        tiny_model,
+        make_pairs(tmp_path / "p", per_kind=2),
+        tmp_path / "out",
+        optim={"steps": 200, "lr": 1e-6},
+        data={"validation_share": 0.25},
+        run={"validate_steps": 2, "patience": 3},
+    )
+    report = train(config)
+    assert report.stopped_early
+    assert report.steps < 200
+    assert report.best_rsum == max(v["rsum"] for v in report.validations)
+    assert report.validation_pairs >= 16
+
+
+def test_too_few_pairs(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    folder.mkdir()
+    first = json.loads((pairs / "pairs.jsonl").read_text().splitlines()[0])
+    first["image"] = str(pairs / first["image"])
+    (folder / "pairs.jsonl").write_text(json.dumps(first))
+    with pytest.raises(DataError, match="fewer than 2 pairs"):
+        train(_config(tiny_model, folder, tmp_path / "out"))
+
+
+def test_bad_rows_are_told(tiny_model: Path, make_pairs: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_pairs(tmp_path / "p")
+    with (folder / "pairs.jsonl").open("a") as file:
+        file.write('{"image": "gone.png", "caption": "x"}\n')
+    told: list[str] = []
+    report = train(_config(tiny_model, folder, tmp_path / "out", optim={"steps": 1}), warn=told.append)
+    assert report.left_out == 1
+    assert "line 33" in told[0]
+    with pytest.raises(DataError, match="line 33"):
+        train(_config(tiny_model, folder, tmp_path / "out", data={"bad_rows": "refuse"}))

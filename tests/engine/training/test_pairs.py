@@ -1,0 +1,122 @@
+"""Pair lists: what is read, what is refused, and that nothing leaks between training and validation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from lile_engine.errors import DataError
+from lile_engine.training.pairs import load_image, read_pairs, split_pairs
+
+
+def _image(path: Path, size: tuple[int, int] = (40, 30), colour: tuple[int, ...] = (200, 100, 150)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+
+
+def test_jsonl_with_every_field(tmp_path: Path) -> None:
+    _image(tmp_path / "images" / "a.png")
+    rows = [
+        {"image": "images/a.png", "caption": "  fat \n cells "},
+        {"file": "images/a.png", "captions": ["one", "two"], "phrases": ["fat"], "tissues": ["fat"], "group": "g"},
+    ]
+    (tmp_path / "pairs.jsonl").write_text("\ufeff" + "\n\n".join(json.dumps(r) for r in rows), encoding="utf-8")
+    first, second = read_pairs(tmp_path).pairs
+    assert first.captions == ("fat cells",)
+    assert second.captions == ("one", "two")
+    assert (second.phrases, second.tissues, second.group) == (("fat",), ("fat",), "g")
+
+
+def test_csv(tmp_path: Path) -> None:
+    _image(tmp_path / "ä b.png")
+    (tmp_path / "pairs.csv").write_text('image,caption,case\nä b.png,"fat, with ""septa""",K1\n', encoding="utf-8")
+    (pair,) = read_pairs(tmp_path).pairs
+    assert pair.captions == ('fat, with "septa"',)
+    assert pair.case == "K1"
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("{not json", "not valid JSON"),
+        ("[1, 2]", "not an object"),
+        ('{"image": "a.png"}', "has no caption"),
+        ('{"image": "a.png", "caption": "   "}', "has no caption"),
+        ('{"image": "a.png", "caption": 7}', "not text"),
+        ('{"caption": "x"}', "neither an image nor a slide"),
+        ('{"image": "gone.png", "caption": "x"}', "gone.png, which is not there"),
+        ('{"slide": "a.png", "x": 0, "y": 0, "w": 5, "caption": "x"}', "no h"),
+        ('{"slide": "a.png", "x": 0, "y": 0, "w": 0, "h": 5, "caption": "x"}', "without width"),
+        ('{"slide": "a.png", "x": "left", "y": 0, "w": 9, "h": 5, "caption": "x"}', "no number"),
+        ('{"slide": "a.png", "x": NaN, "y": 0, "w": 9, "h": 5, "caption": "x"}', "no number"),
+    ],
+)
+def test_bad_rows_are_named_by_line(tmp_path: Path, row: str, reason: str) -> None:
+    _image(tmp_path / "a.png")
+    (tmp_path / "pairs.jsonl").write_text('{"image": "a.png", "caption": "good"}\n\n' + row + "\n")
+    dataset = read_pairs(tmp_path)
+    assert len(dataset) == 1
+    assert dataset.bad_rows[0].line == 3
+    assert reason in str(dataset.bad_rows[0])
+    with pytest.raises(DataError, match="line 3"):
+        read_pairs(tmp_path, bad_rows="refuse")
+
+
+def test_nothing_usable(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        read_pairs(tmp_path / "none")
+    with pytest.raises(DataError, match=r"holds no pairs\.jsonl"):
+        read_pairs(tmp_path)
+    (tmp_path / "pairs.jsonl").write_text('{"image": "gone.png", "caption": "x"}\n')
+    with pytest.raises(DataError, match="no usable pair"):
+        read_pairs(tmp_path)
+    (tmp_path / "pairs.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="UTF-8"):
+        read_pairs(tmp_path)
+
+
+def test_a_rectangle_of_a_slide(tmp_path: Path) -> None:
+    pixels = np.full((600, 800, 3), 240, np.uint8)
+    pixels[100:300, 200:400] = (150, 30, 90)
+    tifffile.imwrite(tmp_path / "s.tif", pixels, tile=(256, 256), photometric="rgb", compression="deflate")
+    row = {"slide": "s.tif", "x": 200, "y": 100, "w": 200, "h": 200, "mpp": 0.5, "caption": "eosin"}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(row) + "\n")
+    (pair,) = read_pairs(tmp_path).pairs
+    assert pair.case == "s.tif"
+    image = load_image(pair, 224)
+    assert image.shape == (200, 200, 3)
+    assert np.abs(image.astype(int) - (150, 30, 90)).max() <= 3
+
+
+def test_odd_images(tmp_path: Path) -> None:
+    Image.new("RGBA", (50, 50), (10, 20, 30, 0)).save(tmp_path / "clear.png")
+    Image.new("L", (50, 50), 90).save(tmp_path / "grey.png")
+    Image.new("RGB", (3000, 1000), (9, 99, 199)).save(tmp_path / "large.jpg")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
+    rows = [{"image": n, "caption": n} for n in ("clear.png", "grey.png", "large.jpg", "broken.png")]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(json.dumps(r) for r in rows))
+    clear, grey, large, broken = read_pairs(tmp_path).pairs
+    assert (load_image(clear, 32) == 255).all()
+    assert (load_image(grey, 32) == 90).all()
+    assert 448 <= min(load_image(large, 224).shape[:2]) <= 560
+    with pytest.raises(DataError, match=r"broken\.png is not an image"):
+        load_image(broken, 32)
+
+
+def test_split_keeps_cases_together(tmp_path: Path) -> None:
+    _image(tmp_path / "a.png")
+    rows = [{"image": "a.png", "caption": f"c{i}", "case": f"case{i // 5}"} for i in range(100)]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(json.dumps(r) for r in rows))
+    dataset = read_pairs(tmp_path)
+    train, held = split_pairs(dataset, 0.2, seed=1)
+    assert len(train) + len(held) == 100
+    assert 15 <= len(held) <= 25
+    assert not {p.case for p in train.pairs} & {p.case for p in held.pairs}
+    assert split_pairs(dataset, 0.2, seed=1)[1].pairs == held.pairs
+    assert split_pairs(dataset, 0.2, seed=2)[1].pairs != held.pairs
+    assert len(split_pairs(dataset, 0.0, seed=1)[1]) == 0

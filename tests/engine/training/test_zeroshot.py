@@ -1,0 +1,56 @@
+"""Zero-shot classification: the shape of its answer, its order, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lile_engine.cli import main
+from lile_engine.errors import DataError
+from lile_engine.model.load import load_model
+from lile_engine.training.zeroshot import balanced_accuracy, classify, read_labels
+
+
+def test_probabilities_of_every_class_sum_to_one(tiny_model: Path) -> None:
+    images = [np.full((50, 70, 3), 90, np.uint8), np.full((64, 64, 3), 200, np.uint8)]
+    labels = {"a": ["red tissue", "pink tissue"], "b": ["dots"], "c": ["rings", "stripes", "plain"]}
+    table, outside = classify(load_model(tiny_model, "cpu"), images, labels)
+    assert table.shape == (2, 3)
+    assert np.allclose(table.sum(1), 1, atol=1e-6)
+    assert outside.shape == (2,)
+
+
+def test_command_keeps_the_order(
+    tiny_model: Path, make_pairs: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_pairs(tmp_path / "p") / "images"
+    files = [str(folder / n) for n in ("red-dots-0.png", "blue-rings-0.png", "red-plain-0.png")]
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"red": ["red tissue"], "blue": "blue tissue"}))
+    assert main(["zeroshot", "--labels", str(labels), *files, "--model", str(tiny_model), "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [r["path"] for r in results] == files
+    for result in results:
+        assert set(result["probabilities"]) == {"red", "blue"}
+        assert sum(result["probabilities"].values()) == pytest.approx(1)
+        assert result["label"] == max(result["probabilities"], key=result["probabilities"].get)
+        assert "outside" in result
+    (folder / "broken.png").write_bytes(b"no image")
+    assert main(["zeroshot", "--labels", str(labels), str(folder / "broken.png"), "--model", str(tiny_model)]) == 1
+    assert "broken.png" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"a": []}', '{"a": [1]}', '{"a": [" "]}'])
+def test_bad_labels(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "labels.json"
+    file.write_text(text)
+    with pytest.raises(DataError, match=r"labels\.json"):
+        read_labels(file)
+
+
+def test_balanced_accuracy_by_hand() -> None:
+    assert balanced_accuracy(["a", "a", "a", "b"], ["a", "a", "b", "a"]) == pytest.approx((2 / 3 + 0) / 2)
