@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lile_engine.phantom.flow import Flow, flow
-from lile_engine.phantom.layer import Layer, Traits
+from lile_engine.phantom.layer import Layer, Traits, keep_where
 from lile_engine.phantom.noise import (
     Floats,
     View,
@@ -183,17 +183,17 @@ def desmoplastic_stroma(view: View, traits: Traits, seed: int) -> Layer:
 def smooth_muscle(view: View, traits: Traits, seed: int) -> Layer:
     """Tight parallel eosinophilic fibres with cigar-shaped nuclei and thin clefts between fascicles."""
     layer = Layer.blank(view)
-    lines = flow(view, traits.angle * np.pi, seed, sway=4 + 9 * traits.wave, scale=80, crimp=1.2 * traits.wave, rough=0.8)
+    lines = flow(view, traits.angle * np.pi, seed, sway=8 + 14 * traits.wave, scale=50, crimp=0.8 + 1.6 * traits.wave, rough=1.2)
     fibre = lines.streaks("fibre", 1.0, 1.4)
-    cell = lines.streaks("strand", 1.7, 1.8, 23)
+    cell = lines.streaks("strand", 1.2, 1.1, 23)
     gaps = lines.streaks("gap", 0.9, 1.3, 57)
     tone = magnify(fractal(view.coarse(4), 60, seed + 3, 2), 4, view)
     rough = sample_flat("cloud", view, seed % 89)
     edge = -1.7 + 1.0 * traits.oedema
     cleft = ramp(gaps + 0.3 * rough + 0.3 * tone, edge, edge - 0.6)
-    layer.e = np.clip(0.72 + 0.10 * fibre + 0.10 * cell + 0.05 * tone + 0.06 * rough, 0.2, None) * (1 - 0.9 * cleft)
+    layer.e = np.clip(0.76 + 0.13 * fibre + 0.13 * cell + 0.05 * tone + 0.06 * rough, 0.2, None) * (1 - 0.9 * cleft)
     layer.h = np.clip(0.12 + 0.03 * fibre + 0.03 * tone + 0.02 * cell, 0.02, None) * (1 - 0.9 * cleft)
-    _spindles(layer, view, lines, "muscle", 13.5, 0.35 + 0.3 * traits.cells, seed + 5, 0.08)
+    _spindles(layer, view, lines, "muscle", 14.5, 0.25 + 0.3 * traits.cells, seed + 5, 0.08)
     _spindles(layer, view, lines, "fibrocyte", 30, 0.4, seed + 6, 0.1)
     capillaries(layer, view, seed + 8, 80, 0.25 * traits.blood, traits.blood)
     inflammation(layer, view, seed + 7, 0.015 * traits.cells)
@@ -228,7 +228,14 @@ def spindle_tumour(view: View, traits: Traits, seed: int) -> Layer:
     gap = ramp(lines.streaks("gap", 0.8, 1.0, 7) + 0.5 * ground, -0.9 + 0.9 * traits.oedema, -1.6 + 0.9 * traits.oedema)
     layer.e = np.clip(0.17 + 0.05 * fibre + 0.05 * ground, 0.05, None) * (1 - 0.9 * gap)
     layer.h = np.clip(0.08 + 0.03 * fibre + 0.03 * ground, 0, None) * (1 - 0.8 * gap)
-    _spindles(layer, view, lines, "spindle3", 8.8, 0.8, seed + 5, 0.35)
+    # Some of these tumours are made of long cells, some of rounder ones.
+    long = np.float32(0.15 + 0.8 * traits.size)
+    points = scatter(view, 8.4, seed + 5, 9, 0.48)
+    points = points.where(points.chance(7) < 0.88)
+    lean = lines.angle_at(points) + (points.chance(5) - 0.5) * np.float32(0.7)
+    thin = points.chance(9) < long
+    layer.nuclei("spindle3", view, points.where(thin), lean[thin])
+    layer.nuclei("ovoid3", view, points.where(~thin), lean[~thin])
     points = scatter(view, 34, seed + 6, 8)
     layer.nuclei("mitosis", view, points.where(points.chance(7) < 0.08 + 0.35 * traits.atypia))
     points = scatter(view, 26, seed + 9, 9)
@@ -238,19 +245,29 @@ def spindle_tumour(view: View, traits: Traits, seed: int) -> Layer:
 
 
 def bone(view: View, traits: Traits, seed: int) -> Layer:
-    """Lamellar bone: smooth deep pink matrix in fine layers with osteocytes in small clear lacunae."""
-    layer = Layer.blank(view)
+    """Lamellar bone in trabeculae: fine pink layers, osteocytes in clear lacunae, fatty marrow between."""
+    layer = adipose(view, Traits(size=0.3, blood=0.8, angle=traits.angle), seed + 60)
+    marrow = Traits(cells=0.9, oedema=0.9, angle=traits.angle)
+    inflammation(layer, view, seed + 61, 0.3 * marrow.cells, 9.0)
     lines = flow(view, traits.angle * np.pi, seed, sway=20, scale=120, rough=0.3)
     tone = magnify(fractal(view.coarse(4), 90, seed + 3, 2), 4, view)
-    layers = np.sin(lines.v * np.float32(2 * np.pi / 5.5)) * ramp(tone, -0.6, 0.6)
     rough = sample_flat("cloud", view, seed % 89)
-    crack = ramp(lines.streaks("gap", 1.6, 3.0, 7), -2.6, -2.9)
-    layer.e = np.clip(0.80 + 0.05 * layers + 0.06 * tone + 0.03 * rough, 0.3, None) * (1 - 0.9 * crack)
-    layer.h = np.clip(0.07 + 0.04 * tone + 0.02 * rough, 0, None) * (1 - 0.9 * crack)
+    field = magnify(fractal(view.coarse(4), 110, seed + 4, 2), 4, view)
+    edge = -1.9 + 1.7 * traits.oedema
+    inside = ramp(field + 0.012 * rough, edge - 0.015, edge + 0.015)
+    layers = np.sin(lines.v * np.float32(2 * np.pi / 5.5)) * ramp(tone, -0.6, 0.6)
+    crack = ramp(lines.streaks("gap", 1.6, 3.0, 7), -2.4, -2.7)
+    e = np.clip(0.74 + 0.05 * layers + 0.06 * tone + 0.03 * rough, 0.3, None) * (1 - 0.9 * crack)
+    h = np.clip(0.07 + 0.04 * tone + 0.02 * rough, 0, None) * (1 - 0.9 * crack)
+    layer.e, layer.h = layer.e * (1 - inside) + e * inside, layer.h * (1 - inside) + h * inside
+    layer.stamps = keep_where(layer, view, inside < 0.5)
     points = scatter(view, 26, seed + 5, 8, 0.48)
     points = points.where(points.chance(7) < 0.65)
-    layer.discs(3.0, view, points, "e", 0.1, hides=0.85, rough=0.16)
-    layer.nuclei("osteocyte", view, points.where(points.chance(8) < 0.75), lines.angle_at(points)[points.chance(8) < 0.75])
+    buried = Layer.blank(view)
+    buried.discs(3.0, view, points, "e", 0.1, hides=0.85, rough=0.16)
+    alive = points.chance(8) < 0.75
+    buried.nuclei("osteocyte", view, points.where(alive), lines.angle_at(points)[alive])
+    layer.stamps += keep_where(buried, view, inside > 0.5)
     return layer
 
 

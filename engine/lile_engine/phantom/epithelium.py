@@ -14,7 +14,7 @@ from lile_engine.phantom.connective import (
     loose_stroma,
     ramp,
 )
-from lile_engine.phantom.layer import Layer, Stamps, Traits
+from lile_engine.phantom.layer import Layer, Traits, keep_where
 from lile_engine.phantom.noise import (
     Floats,
     Points,
@@ -159,16 +159,6 @@ def _glands(view: View, traits: Traits, seed: int, layer: Layer, goblets: float,
         there = uniform(ids, si, seed, 46) < share
         layer.nuclei("crypt" if mucous else "duct", view, points.where(there), lie[there].astype(np.float32))
     return layer
-
-
-def keep_where(layer: Layer, view: View, mask: NDArray[np.bool_]) -> list[Stamps]:
-    """The layer's stamps whose centre lies where ``mask`` is true (or outside the view)."""
-    kept = []
-    for batch in layer.stamps:
-        cols = np.clip(((batch.x - view.x0) / view.mpp).astype(int), 0, view.width - 1)
-        rows = np.clip(((batch.y - view.y0) / view.mpp).astype(int), 0, view.height - 1)
-        kept.append(batch.where(mask[rows, cols]))
-    return kept
 
 
 @dataclass(frozen=True)

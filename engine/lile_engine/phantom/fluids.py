@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from lile_engine.phantom.connective import capillaries, dense_stroma, ramp
-from lile_engine.phantom.epithelium import keep_where
 from lile_engine.phantom.flow import flow
-from lile_engine.phantom.layer import Layer, Traits
+from lile_engine.phantom.layer import Layer, Traits, keep_where
 from lile_engine.phantom.noise import (
     Points,
     View,
@@ -57,15 +56,18 @@ def lymphoid(view: View, traits: Traits, seed: int) -> Layer:
 def mucin(view: View, traits: Traits, seed: int) -> Layer:
     """A pool of pale blue-grey mucin with drawn-out strands, vacuoles and a few floating cells."""
     layer = Layer.blank(view)
-    lines = flow(view, traits.angle * np.pi, seed, sway=4 + 14 * traits.wave, scale=70, crimp=0.6, rough=1.3)
-    web = lines.streaks("web", 0.7, 1.0 + 0.8 * traits.wave)
+    lines = flow(view, traits.angle * np.pi, seed, sway=3 + 8 * (1 - traits.wave), scale=80, crimp=0.3, rough=0.6)
+    web = lines.streaks("web", 0.8, 1.0 + 0.5 * traits.wave)
     fine = lines.streaks("web", 0.5, 1.0 + 0.5 * traits.wave, 29)
     strand = lines.streaks("strand", 0.7, 0.5, 5)
+    ripple = lines.streaks("gap", 0.35, 0.5, 83)
     wide = lines.streaks("strand", 2.4, 1.2, 19)
     ground = magnify(fractal(view.coarse(4), 50, seed + 3, 3), 4, view)
     rough = sample_flat("cloud", view, seed % 89)
-    thick = 0.7 + 1.0 * traits.secretion
-    wrinkle = 0.085 * web + 0.085 * fine + 0.04 * strand + 0.03 * rough
+    # Either a net of thin threads in pale slime, or denser slime drawn out into ripples, or between the two.
+    drawn = np.float32(np.clip(1.6 * traits.wave - 0.3, 0, 1))
+    thick = 0.45 + (0.25 + 0.8 * traits.secretion) * (0.35 + 0.65 * drawn)
+    wrinkle = drawn * (0.085 * ripple + 0.02 * strand) + (1 - drawn) * 0.065 * web + 0.03 * fine + 0.02 * rough
     layer.h = np.clip((0.24 + 0.04 * ground + 0.02 * wide + wrinkle) * thick, 0.01, None)
     layer.e = np.clip((0.15 + 0.02 * ground + 0.9 * wrinkle) * thick, 0.0, None)
     # Pink fibrin or collagen drawn out between the strands, more in some slides than in others.
@@ -76,7 +78,7 @@ def mucin(view: View, traits: Traits, seed: int) -> Layer:
     bubbles = bubbles.where(bubbles.chance(7) < 0.45 * (traits.oedema - 0.35))
     layer.discs(5.5, view, bubbles, "h", 0.0, hides=0.85, rough=0.1, spread=0.35)
     points = scatter(view, 34, seed + 5, 8)
-    points = points.where(points.chance(7) < 0.10 + 0.3 * traits.cells)
+    points = points.where(points.chance(7) < 0.04 + 0.3 * traits.cells**2)
     layer.discs(5.2, view, points.where(points.chance(8) < 0.5), "e", 0.35, hides=0.2, rough=0.2)
     layer.nuclei("pyknotic", view, points.where(points.chance(9) < 0.5))
     layer.nuclei("lymphocyte", view, points.where(points.chance(9) >= 0.5))

@@ -90,6 +90,16 @@ class Layer:
         self.stamps.append(Stamps(bank, points.x, points.y, index, full, dye, hides))
 
 
+def keep_where(layer: Layer, view: View, mask: NDArray[np.bool_]) -> list[Stamps]:
+    """The layer's stamps whose centre lies where ``mask`` [h, w] is true (beyond the view the nearest pixel counts)."""
+    kept = []
+    for batch in layer.stamps:
+        cols = np.clip(((batch.x - view.x0) / view.mpp).astype(int), 0, view.width - 1)
+        rows = np.clip(((batch.y - view.y0) / view.mpp).astype(int), 0, view.height - 1)
+        kept.append(batch.where(mask[rows, cols]))
+    return kept
+
+
 def press(planes: tuple[Floats, Floats, Floats], view: View, stamps: list[Stamps]) -> None:
     """Stamps the bodies onto the planes, in place."""
     h, e, r = planes
