@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import queue
+import threading
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from lile_engine.errors import Cancelled, SlideError
+from lile_engine.errors import SlideError
 from lile_engine.progress import CancelToken
 from lile_engine.slides.slide import Slide
 from lile_engine.slides.types import Pixels, Tile
@@ -37,14 +41,15 @@ def read_tiles(
     threads: int = 2,
     batch: int = 32,
     cancel: CancelToken | None = None,
+    timeout_s: float = 60.0,
 ) -> Iterator[TileBatch]:
     """Reads ``tiles`` at ``px`` x ``px`` pixels, in their order, up to three batches ahead of the caller.
 
     A damaged tile stands in the batch's ``failed`` and the slide goes on; every batch covers ``batch`` tiles, read or
     failed, so a batch may hold no pixels. Raises Cancelled within a tenth of a second after ``cancel`` is set, even
-    while a read hangs, and SlideError when the file itself has gone.
+    while a read hangs, and SlideError when the file itself has gone or a read takes longer than ``timeout_s``.
     """
-    pool = ThreadPoolExecutor(max_workers=max(1, threads), thread_name_prefix="lile-tiles")
+    pool = _Decoders(max(1, threads))
     waiting: deque[Future[Pixels]] = deque()
     submitted = 0
     try:
@@ -52,15 +57,59 @@ def read_tiles(
             target = min(len(tiles), start + _BATCHES_AHEAD * batch)
             while submitted < target:
                 tile = tiles[submitted]
-                waiting.append(pool.submit(slide.read_square, tile.x, tile.y, tile.size, px))
+                waiting.append(pool.submit(partial(slide.read_square, tile.x, tile.y, tile.size, px)))
                 submitted += 1
-            yield _collect(slide, tiles[start : start + batch], px, waiting, cancel)
+            yield _collect(slide, tiles[start : start + batch], px, waiting, cancel, timeout_s)
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.stop()
+
+
+class _StalledError(SlideError):
+    """A read that does not come back; further ones would wait as long."""
+
+
+class _Decoders:
+    """A pool of daemon threads: unlike `ThreadPoolExecutor`'s, one that hangs on a dead share does not keep the
+    program from ending."""
+
+    def __init__(self, threads: int) -> None:
+        self._work: queue.SimpleQueue[tuple[Future[Pixels], Callable[[], Pixels]] | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._run, name="lile-tiles", daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, read: Callable[[], Pixels]) -> Future[Pixels]:
+        future: Future[Pixels] = Future()
+        self._work.put((future, read))
+        return future
+
+    def stop(self) -> None:
+        """Cancels what has not begun; the threads end after the read that they are in."""
+        try:
+            while (item := self._work.get_nowait()) is not None:
+                item[0].cancel()
+        except queue.Empty:
+            pass
+        for _ in self._threads:
+            self._work.put(None)
+
+    def _run(self) -> None:
+        while (item := self._work.get()) is not None:
+            future, read = item
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(read())
+                except BaseException as error:
+                    future.set_exception(error)
 
 
 def _collect(
-    slide: Slide, tiles: Sequence[Tile], px: int, waiting: deque[Future[Pixels]], cancel: CancelToken | None
+    slide: Slide,
+    tiles: Sequence[Tile],
+    px: int,
+    waiting: deque[Future[Pixels]],
+    cancel: CancelToken | None,
+    timeout_s: float,
 ) -> TileBatch:
     pixels = np.empty((len(tiles), px, px, 3), np.uint8)
     good: list[Tile] = []
@@ -68,8 +117,10 @@ def _collect(
     for tile in tiles:
         future = waiting.popleft()
         try:
-            pixels[len(good)] = _result(future, cancel)
+            pixels[len(good)] = _result(slide, future, cancel, timeout_s)
             good.append(tile)
+        except _StalledError:
+            raise
         except SlideError as error:
             if not Path(slide.info.path).exists():
                 raise SlideError(f"{slide.info.name} has gone while it was read; is the drive connected?") from error
@@ -77,11 +128,15 @@ def _collect(
     return TileBatch(good, pixels[: len(good)], failed)
 
 
-def _result(future: Future[Pixels], cancel: CancelToken | None) -> Pixels:
+def _result(slide: Slide, future: Future[Pixels], cancel: CancelToken | None, timeout_s: float) -> Pixels:
+    patience = time.monotonic() + timeout_s
     while True:
-        if cancel is not None and cancel.cancelled:
-            raise Cancelled("Cancelled; what was finished before is kept.")
+        if cancel is not None:
+            cancel.raise_if_cancelled()
         try:
-            return future.result(timeout=_LOOK_AT_CANCEL_S)
+            return future.result(timeout=min(_LOOK_AT_CANCEL_S, timeout_s))
         except FutureTimeout:
-            continue
+            if time.monotonic() > patience:
+                raise _StalledError(
+                    f"{slide.info.name} has not answered for {timeout_s:g} seconds; is the drive connected?"
+                ) from None

@@ -55,10 +55,13 @@ def _answer(slides: _OpenSlides, operation: str, path: str, arguments: tuple[Any
             return "info", slides.open(path, mpp).info
         slide = slides.get(path)
         if operation == "read":
-            level, x, y, w, h = arguments
-            return "pixels", to_bgra(slide.read_region(x, y, level, w, h))
+            level, x, y, w, h, srgb = arguments
+            pixels = slide.read_region(x, y, level, w, h)
+            return "pixels", to_bgra(slide.to_srgb(pixels) if srgb else pixels)
         if operation == "area":
-            return "pixels", to_bgra(slide.read_area(*arguments))
+            *place, srgb = arguments
+            pixels = slide.read_area(*place)
+            return "pixels", to_bgra(slide.to_srgb(pixels) if srgb else pixels)
         if operation == "thumbnail":
             return "pixels", to_bgra(slide.thumbnail(*arguments))
         if operation == "associated":

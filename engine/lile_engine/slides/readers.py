@@ -89,15 +89,30 @@ class ReaderPool:
             self._fatal = {key for key in self._fatal if key[0] != name}
         return self._submit("open", path, (mpp,), priority)
 
-    def read(self, path: str | Path, level: int, x: int, y: int, w: int, h: int, priority: int = 0) -> Future[Pixels]:
-        """uint8 [h, w, 4] BGRA, opaque; x, y in level-0 pixels, w, h in pixels of ``level``; white outside."""
-        return self._submit("read", path, (level, x, y, w, h), priority)
+    def read(
+        self, path: str | Path, level: int, x: int, y: int, w: int, h: int, priority: int = 0, *, srgb: bool = False
+    ) -> Future[Pixels]:
+        """uint8 [h, w, 4] BGRA, opaque; x, y in level-0 pixels, w, h in pixels of ``level``; white outside.
+
+        With ``srgb`` the slide's colour profile, if it has one, is applied.
+        """
+        return self._submit("read", path, (level, x, y, w, h, srgb), priority)
 
     def read_area(
-        self, path: str | Path, x: float, y: float, w: float, h: float, out_w: int, out_h: int, priority: int = 0
+        self,
+        path: str | Path,
+        x: float,
+        y: float,
+        w: float,
+        h: float,
+        out_w: int,
+        out_h: int,
+        priority: int = 0,
+        *,
+        srgb: bool = False,
     ) -> Future[Pixels]:
         """uint8 [out_h, out_w, 4] BGRA of a rectangle in level-0 pixels, resampled."""
-        return self._submit("area", path, (x, y, w, h, out_w, out_h), priority)
+        return self._submit("area", path, (x, y, w, h, out_w, out_h, srgb), priority)
 
     def thumbnail(self, path: str | Path, max_px: int, priority: int = 50) -> Future[Pixels]:
         """uint8 BGRA of the whole slide, its longer side ``max_px``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -10,6 +11,7 @@ import openslide
 
 from lile_engine.errors import SlideError
 from lile_engine.slides.backend import Backend
+from lile_engine.slides.colour import ToSrgb
 from lile_engine.slides.mpp import find_mpp, is_plausible, magnification_of, remembered_mpp
 from lile_engine.slides.openslide_backend import OpenSlideBackend
 from lile_engine.slides.plain_backend import PlainBackend
@@ -123,8 +125,13 @@ class Slide:
 
     @property
     def icc_profile(self) -> bytes | None:
-        """The embedded colour profile, if there is one; pixels come unconverted (`colour.to_srgb`)."""
+        """The embedded colour profile, if there is one. Reads do not apply it; `to_srgb` does."""
         return self._backend.icc_profile
+
+    @cached_property
+    def to_srgb(self) -> ToSrgb:
+        """The transform (uint8 [h, w, 3] to the same) from the slide's colours to sRGB."""
+        return ToSrgb(self._backend.icc_profile)
 
     def prepare(self) -> None:
         """Decodes ahead what the first fine read would have to (all of a plain image; nothing for other slides)."""

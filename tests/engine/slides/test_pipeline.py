@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -77,6 +79,34 @@ def test_cancel_is_answered_within_a_tenth_of_a_second_even_while_a_read_hangs(s
     finally:
         SlowSlide.released.set()
         slow_slide.close()
+
+
+def test_a_slide_that_does_not_answer_is_given_up(slow_slide: Slide) -> None:
+    tiles = tile_grid(slow_slide.info, SPEC)
+    try:
+        with pytest.raises(SlideError, match=r"slide\.tif has not answered for 0\.2 seconds"):
+            next(read_tiles(slow_slide, tiles, 32, timeout_s=0.2))
+    finally:
+        SlowSlide.released.set()
+        slow_slide.close()
+
+
+def test_a_program_ends_although_a_read_hangs(jpeg_slide: Path) -> None:
+    code = f"""
+import threading
+from lile_engine.errors import SlideError
+from lile_engine.slides import Slide, Tile, open_slide, read_tiles
+
+slide = open_slide({str(jpeg_slide)!r})
+slide.read_square = lambda *_: threading.Event().wait()
+try:
+    next(read_tiles(slide, [Tile(0, 0, 64)], 64, timeout_s=0.2))
+except SlideError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "has not answered" in done.stdout
 
 
 def test_decoding_ahead_is_bounded(slow_slide: Slide) -> None:
