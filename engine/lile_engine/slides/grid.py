@@ -39,7 +39,8 @@ def tile_grid(
     of tissue; outside the slide there is none. Raises MppUnknownError for a slide without mpp.
     """
     size = tile_size(info, spec)
-    left, top, width, height = region.bounds if region else (float(v) for v in info.bounds)
+    scanned = info.bounds if info.bounds[2] else (0, 0, info.width, info.height)
+    left, top, width, height = region.bounds if region else (float(v) for v in scanned)
     if region is not None and width <= size and height <= size:
         return _centred_tile(info, size, region, spec, mask)
     stride = max(1, round(size * (1 - spec.overlap)))

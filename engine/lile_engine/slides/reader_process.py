@@ -21,7 +21,8 @@ from lile_engine.errors import LileError
 from lile_engine.slides.slide import Slide, open_slide
 from lile_engine.slides.types import Pixels
 
-_OPEN_SLIDES = 12  # an open slide costs little but file handles; a plain image holds all its pixels
+_OPEN_SLIDES = 16  # costs little but file handles
+_PLAIN_PIXELS = 400_000_000  # of all plain images together: each is held in memory whole, 5 bytes a pixel
 _MOST_ADDRESS_SPACE = 12 * 2**30
 log = logging.getLogger(__name__)
 
@@ -103,9 +104,13 @@ class _OpenSlides:
             old.close()
         slide = self._slides[path] = open_slide(path, mpp=mpp)
         threading.Thread(target=_prepare, args=(slide,), daemon=True, name="lile-prepare").start()
-        while len(self._slides) > _OPEN_SLIDES:
+        while len(self._slides) > 1 and (len(self._slides) > _OPEN_SLIDES or self._plain_pixels() > _PLAIN_PIXELS):
             self._slides.popitem(last=False)[1].close()
         return slide
+
+    def _plain_pixels(self) -> int:
+        plain = [slide.info for slide in self._slides.values() if slide.info.vendor == "plain image"]
+        return sum(info.width * info.height for info in plain)
 
     def get(self, path: str) -> Slide:
         if path not in self._slides:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -69,7 +70,7 @@ class Slide:
     """An open slide. Reads may come from several threads; use it in ``with`` or call `close`."""
 
     def __init__(self, path: Path, backend: Backend, mpp: float | None = None) -> None:
-        self._backend = backend
+        self._backend, self._given_mpp = backend, mpp
         known = mpp or find_mpp(backend.properties) or remembered_mpp(backend.identity)
         full = backend.levels[0]
         self.info = SlideInfo(
@@ -141,6 +142,10 @@ class Slide:
         """Lets the file go. Reads under way end well; later ones raise SlideError."""
         self._backend.close()
 
+    def __reduce__(self) -> tuple[Callable[..., Slide], tuple[str, float | None]]:
+        """Another process opens the file itself: handles cannot travel."""
+        return _reopen, (self.info.path, self._given_mpp)
+
     def __enter__(self) -> Slide:
         return self
 
@@ -154,6 +159,10 @@ class Slide:
             raise SlideError(f"{self.info.name} has no level {level}; it has {len(self.info.levels)}.")
         if w <= 0 or h <= 0 or w * h > _MOST_READ_PIXELS:
             raise SlideError(f"A region of {w} x {h} pixels of {self.info.name} cannot be read at once.")
+
+
+def _reopen(path: str, mpp: float | None) -> Slide:
+    return open_slide(path, mpp=mpp)
 
 
 def _bounds(backend: Backend) -> tuple[int, int, int, int]:

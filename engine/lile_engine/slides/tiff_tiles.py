@@ -9,9 +9,11 @@ whatever is unusual (other compressions, missing or damaged tiles) is left to Op
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,6 +77,12 @@ class TileCache:
 
 
 tile_cache = TileCache(64 * 2**20)
+_owners = itertools.count()
+
+
+def _release(file: int, owner: int) -> None:
+    os.close(file)
+    tile_cache.drop(owner)
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,8 @@ class TiffTiles:
         self._usable: list[bool | None] = [None if page else False for page in self._pages]
         self._lock = threading.Lock()
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self._owner = next(_owners)  # not id(self), which a later slide may have again
+        self._release = weakref.finalize(self, _release, self._file, self._owner)
 
     def usable(self, level: int) -> bool:
         """Whether this level is read directly; found out (a few tiles) when first asked."""
@@ -135,15 +145,13 @@ class TiffTiles:
         return window
 
     def close(self) -> None:
-        with self._lock:
-            file, self._file = self._file, -1
         self._usable = [False] * len(self._pages)
-        if file >= 0:
-            os.close(file)
-        tile_cache.drop(id(self))
+        with self._lock:
+            self._file = -1
+            self._release()
 
     def _tile(self, level: int, page: _Page, index: int) -> Pixels | None:
-        key = (id(self), level, index)
+        key = (self._owner, level, index)
         tile = tile_cache.get(key)
         if tile is None:
             data = self._bytes(page.offsets[index], page.counts[index])

@@ -25,7 +25,8 @@ class SlideInfo:
 
     ``identity`` depends on the content, not on path or name. ``width`` and ``height`` are level-0 pixels. ``mpp`` is
     microns per level-0 pixel, None where neither the file nor the user knows. ``magnification`` is the nominal
-    objective (40 for about 0.25 mpp). ``bounds`` is the part that was scanned, ``(x, y, w, h)`` in level-0 pixels.
+    objective (40 for about 0.25 mpp). ``bounds`` is the part that was scanned, ``(x, y, w, h)`` in
+    level-0 pixels; without width the whole slide.
     """
 
     path: str

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import openslide
+import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lile_engine.errors import SlideError
 from lile_engine.slides import open_slide
@@ -59,6 +65,46 @@ def test_coarse_levels_are_stored_pixels_where_openslide_does_not_shift(jpeg_sli
         for level in (1, 2):
             ours = slide.read_region(0, 0, level, 200, 150).astype(int)
             assert np.abs(ours - openslide_rgb(jpeg_slide, 0, 0, level, 200, 150)).max() <= 2
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(
+    level=st.integers(0, 2), x=st.integers(-300, 1100), y=st.integers(-300, 900), w=st.integers(1, 300),
+    h=st.integers(1, 300),
+)  # fmt: skip
+def test_any_window_is_cut_from_its_level(jpeg_slide: Path, level: int, x: int, y: int, w: int, h: int) -> None:
+    with open_slide(jpeg_slide) as slide:
+        size = slide.info.levels[level]
+        whole = np.full((size.height + 2000, size.width + 2000, 3), 255, np.uint8)
+        whole[1000 : 1000 + size.height, 1000 : 1000 + size.width] = slide.read_region(
+            0, 0, level, size.width, size.height
+        )
+        left, top = round(x / size.downsample) + 1000, round(y / size.downsample) + 1000
+        assert np.array_equal(slide.read_region(x, y, level, w, h), whole[top : top + h, left : left + w])
+
+
+def test_a_slide_travels_by_name(jpeg_slide: Path) -> None:
+    with open_slide(jpeg_slide, mpp=0.4) as slide, pickle.loads(pickle.dumps(slide)) as other:
+        assert other.info == slide.info
+        assert np.array_equal(other.read_region(0, 0, 0, 50, 50), slide.read_region(0, 0, 0, 50, 50))
+
+
+def test_slides_never_closed_leave_neither_handles_nor_wrong_pixels(
+    jpeg_slide: Path, tmp_path: Path, make_pyramid: Callable[..., Path], make_texture: Callable[..., Pixels]
+) -> None:
+    other = make_pyramid(tmp_path / "other.tif", make_texture(701, 903, 5))
+    process = psutil.Process()
+    with open_slide(jpeg_slide) as a, open_slide(other) as b:
+        expected = [a.read_region(0, 0, 0, 128, 128), b.read_region(0, 0, 0, 128, 128)]
+    gc.collect()
+    before = process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
+    for n in range(40):
+        slide = open_slide((jpeg_slide, other)[n % 2])
+        assert np.array_equal(slide.read_region(0, 0, 0, 128, 128), expected[n % 2])
+        del slide
+    gc.collect()
+    after = process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
+    assert after <= before + 4
 
 
 def test_outside_is_white(jpeg_slide: Path, lossless_slide: Path) -> None:
