@@ -25,6 +25,10 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
 import psutil
+from PySide6.QtCore import QElapsedTimer, QEventLoop, Qt, QTimer
+from PySide6.QtGui import QImage, QPainter, QPaintEvent
+from PySide6.QtWidgets import QApplication
+
 from lile_desktop.viewer import SlideView, TileCache, ViewState
 from lile_desktop.viewer.motion import glide
 from lile_desktop.viewer.pyramid import build_pyramid
@@ -34,9 +38,6 @@ from lile_desktop.viewer.view_state import fitted
 from lile_engine.phantom import draw_slide
 from lile_engine.slides import SlideInfo
 from lile_engine.slides.readers import ReaderPool
-from PySide6.QtCore import QElapsedTimer, QEventLoop, Qt, QTimer
-from PySide6.QtGui import QImage, QPainter, QPaintEvent
-from PySide6.QtWidgets import QApplication
 
 WIDTH, HEIGHT = 1920, 1080
 REAL = ("atlas-BS9-HE2-duodenum.tif", "CMU-1-Small-Region.svs")

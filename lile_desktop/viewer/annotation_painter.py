@@ -9,26 +9,20 @@ from lile_desktop.viewer.annotations import UNCLASSED, Annotation, AnnotationSto
 from lile_desktop.viewer.tile_painter import view_transform
 from lile_desktop.viewer.tools.base import stroke
 from lile_desktop.viewer.view_state import Rect, ViewState, to_slide, visible_rect
-from lile_engine.slides import Region
 
 HANDLE_PX = 3.5
 POINT_PX = 4.0
 
 
-def region_path(region: Region) -> QPainterPath:
-    """The outline of a region in level-0 pixels; holes are holes (odd-even fill)."""
+def path_of(annotation: Annotation) -> QPainterPath:
+    """The outlines in level-0 pixels; holes are holes (odd-even fill), lines stay open."""
     path = QPainterPath()
     path.setFillRule(Qt.FillRule.OddEvenFill)
-    for ring in (region.exterior, *region.holes):
-        path.addPolygon(QPolygonF([QPointF(x, y) for x, y in ring]))
-        path.closeSubpath()
-    return path
-
-
-def line_path(region: Region) -> QPainterPath:
-    """The exterior as an open line."""
-    path = QPainterPath()
-    path.addPolygon(QPolygonF([QPointF(x, y) for x, y in region.exterior]))
+    for part in annotation.parts:
+        for ring in (part.exterior, *part.holes):
+            path.addPolygon(QPolygonF([QPointF(x, y) for x, y in ring]))
+            if annotation.kind != "line":
+                path.closeSubpath()
     return path
 
 
@@ -43,7 +37,7 @@ class AnnotationPainter:
         kept = self._paths.get(annotation.id)
         if kept is not None and kept[0] is annotation:
             return kept[1]
-        path = line_path(annotation.region) if annotation.kind == "line" else region_path(annotation.region)
+        path = path_of(annotation)
         if len(self._paths) > 4000:
             self._paths.clear()
         self._paths[annotation.id] = (annotation, path)
@@ -69,13 +63,13 @@ class AnnotationPainter:
         near = QPainterPath()
         near.addRect(QRectF(spot.x, spot.y, spot.w, spot.h))
         hits = [a for a in self._store.within(spot) if self._touches(a, x, y, reach, near)]
-        return min(hits, key=lambda a: a.region.bounds[2] * a.region.bounds[3]) if hits else None
+        return min(hits, key=lambda a: a.bounds.w * a.bounds.h) if hits else None
 
     def _touches(self, annotation: Annotation, x: float, y: float, reach: float, near: QPainterPath) -> bool:
         if annotation.kind == "points":
             return any(abs(px - x) <= reach and abs(py - y) <= reach for px, py in annotation.region.exterior)
         path = self.path_of(annotation)
-        return path.contains(QPointF(x, y)) or path.intersects(near)
+        return path.intersects(near) or (annotation.kind == "region" and path.contains(QPointF(x, y)))
 
     def paint_one(
         self, painter: QPainter, view: ViewState, annotation: Annotation, accent: QColor, *, selected: bool

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from lile_desktop.viewer.shape_index import ShapeIndex
 from lile_desktop.viewer.view_state import Rect
 from lile_engine.slides import Region
+from lile_engine.slides.geojson import Annotation as FileAnnotation
 
 UNDO_LIMIT = 500
 
@@ -38,7 +39,8 @@ class RegionClass:
 @dataclass(frozen=True)
 class Annotation:
     """A region on a slide. ``id`` is the store's own number; ``kind`` is "region", or "points" where each point
-    of the exterior stands for itself, or "line" where the exterior is an open line."""
+    of the exterior stands for itself, or "line" where the exterior is an open line. ``more`` are further parts of
+    the same object; ``source`` is the object of the file it was read from, with all that is kept for the file."""
 
     id: int
     region: Region
@@ -46,6 +48,20 @@ class Annotation:
     region_class: RegionClass | None = None
     name: str = ""
     locked: bool = False
+    more: tuple[Region, ...] = ()
+    source: FileAnnotation | None = None
+
+    @property
+    def parts(self) -> tuple[Region, ...]:
+        """All parts: ``region`` and ``more``."""
+        return (self.region, *self.more)
+
+    @property
+    def bounds(self) -> Rect:
+        """The upright level-0 rectangle around all parts."""
+        xs = [x for part in self.parts for x, _ in part.exterior]
+        ys = [y for part in self.parts for _, y in part.exterior]
+        return Rect(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
 
     @property
     def color(self) -> tuple[int, int, int] | None:
@@ -67,7 +83,9 @@ class Change:
 class AnnotationStore(QObject):
     """All annotations of one slide. Every change goes through the undo list."""
 
-    changed = Signal()
+    changed = Signal()  # whatever the reason
+    edited = Signal()  # by a person: something that the file does not hold yet
+    resetting = Signal()  # all is about to be replaced
     selection_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -147,6 +165,7 @@ class AnnotationStore(QObject):
 
     def replace_all(self, annotations: Iterable[Annotation]) -> None:
         """Forget everything, also what could be undone, and begin with these (a slide was opened)."""
+        self.resetting.emit()
         self._items.clear()
         self._index.clear()
         self._undo.clear()
@@ -169,12 +188,14 @@ class AnnotationStore(QObject):
             change = self._undo.pop()
             self._redo.append(change)
             self._apply(change.before)
+            self.edited.emit()
 
     def redo(self) -> None:
         if self._redo:
             change = self._redo.pop()
             self._undo.append(change)
             self._apply(change.after)
+            self.edited.emit()
 
     def within(self, rect: Rect) -> list[Annotation]:
         """Annotations whose bounds touch a level-0 rectangle, oldest first."""
@@ -184,6 +205,7 @@ class AnnotationStore(QObject):
         self._undo = [*self._undo[-UNDO_LIMIT + 1 :], change]
         self._redo.clear()
         self._apply(change.after)
+        self.edited.emit()
 
     def _apply(self, states: Mapping[int, Annotation | None]) -> None:
         for number, annotation in states.items():
@@ -192,7 +214,8 @@ class AnnotationStore(QObject):
                 self._index.remove(number)
             else:
                 self._items[number] = annotation
-                self._index.put(number, annotation.region.exterior, annotation.color)
+                rings = [ring for part in annotation.parts for ring in (part.exterior, *part.holes)]
+                self._index.put(number, rings, annotation.color, closed=annotation.kind == "region")
         self.revision += 1
         kept = tuple(n for n in self._selection if n in self._items)
         if kept != self._selection:

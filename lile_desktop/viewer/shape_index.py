@@ -22,33 +22,47 @@ class ShapeIndex:
     def clear(self) -> None:
         self._slots: dict[int, int] = {}
         self._count = 0
-        self._points_used = 0
+        self._edges_used = 0
         self._bounds = np.empty((64, 4), np.float32)  # x0, y0, x1, y1; nan where the slot is free
         self._numbers = np.empty(64, np.int64)
         self._colors = np.empty(64, np.uint32)  # 0xAARRGGBB, 0 where the shape has no class
-        self._spans = np.empty((64, 2), np.int64)  # first point and number of points
-        self._points = np.empty((1024, 2), np.float32)
+        self._spans = np.empty((64, 2), np.int64)  # first edge and number of edges
+        self._edges = np.empty((1024, 4), np.float32)
 
     def __len__(self) -> int:
         return len(self._slots)
 
-    def put(self, number: int, outline: Sequence[tuple[float, float]], color: tuple[int, int, int] | None) -> None:
-        """Add a shape or give it another outline (level-0 points) or colour."""
-        points = np.asarray(outline, np.float32).reshape(-1, 2)
+    def put(
+        self,
+        number: int,
+        rings: Sequence[Sequence[tuple[float, float]]],
+        color: tuple[int, int, int] | None,
+        *,
+        closed: bool = True,
+    ) -> None:
+        """Add a shape or give it other outlines (level-0 points) or another colour."""
+        outlines = [np.asarray(ring, np.float32).reshape(-1, 2) for ring in rings]
+        starts = np.concatenate(outlines) if outlines else np.empty((0, 2), np.float32)
+        ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in outlines]) if outlines else starts
+        if not closed:  # an open line: its last edge has no length
+            ends = ends.copy()
+            last = np.cumsum([len(ring) for ring in outlines]) - 1
+            ends[last] = starts[last]
         slot = self._slots.get(number)
         if slot is None:
             slot = self._count
             self._count += 1
             self._slots[number] = slot
             self._reserve_slots()
-        self._reserve_points(len(points))
-        first = self._points_used
-        self._points[first : first + len(points)] = points
-        self._points_used += len(points)
-        self._bounds[slot] = (*points.min(axis=0), *points.max(axis=0)) if len(points) else np.nan
+        self._reserve_edges(len(starts))
+        first = self._edges_used
+        self._edges[first : first + len(starts), :2] = starts
+        self._edges[first : first + len(starts), 2:] = ends
+        self._edges_used += len(starts)
+        self._bounds[slot] = (*starts.min(axis=0), *starts.max(axis=0)) if len(starts) else np.nan
         self._numbers[slot] = number
         self._colors[slot] = 0 if color is None else 0xFF000000 | color[0] << 16 | color[1] << 8 | color[2]
-        self._spans[slot] = first, len(points)
+        self._spans[slot] = first, len(starts)
 
     def remove(self, number: int) -> None:
         slot = self._slots.pop(number, None)
@@ -82,16 +96,26 @@ class ShapeIndex:
         picked: npt.NDArray[np.uint32] = self._colors[slots]
         return picked
 
-    def edges(self, slots: npt.NDArray[np.int64]) -> tuple[Floats, Floats, npt.NDArray[np.int64]]:
-        """Starts and ends of all edges of closed outlines, float32 [m, 2] each, and for each the row in ``slots``."""
-        spans = self._spans[slots]
+    def edges(self, slots: npt.NDArray[np.int64]) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """All edges of these shapes, float32 [m, 4] (x0, y0, x1, y1), and for each its row in ``slots``."""
+        picked: Floats = self._edges[self._places(self._spans[slots])]
+        return picked, np.repeat(np.arange(len(slots)), self._spans[slots, 1])
+
+    def snapshot(self) -> ShapeIndex:
+        """A copy that does not change any more, for another thread."""
+        copied = ShapeIndex()
+        copied._slots = dict(self._slots)
+        copied._count, copied._edges_used = self._count, self._edges_used
+        copied._bounds, copied._numbers = self._bounds.copy(), self._numbers.copy()
+        copied._colors, copied._spans, copied._edges = self._colors.copy(), self._spans.copy(), self._edges.copy()
+        return copied
+
+    @staticmethod
+    def _places(spans: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         counts = spans[:, 1]
-        total = int(counts.sum())
-        owner = np.repeat(np.arange(len(slots)), counts)
-        within = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
-        first = np.repeat(spans[:, 0], counts)
-        following = np.where(within + 1 == np.repeat(counts, counts), 0, within + 1)
-        return self._points[first + within], self._points[first + following], owner
+        within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+        places: npt.NDArray[np.int64] = np.repeat(spans[:, 0], counts) + within
+        return places
 
     def _reserve_slots(self) -> None:
         if self._count > len(self._numbers):
@@ -101,10 +125,10 @@ class ShapeIndex:
             self._colors = np.resize(self._colors, more)
             self._spans = np.resize(self._spans, (more, 2))
 
-    def _reserve_points(self, count: int) -> None:
-        needed = self._points_used + count
-        if needed > len(self._points):
-            self._points = np.resize(self._points, (max(2 * len(self._points), needed), 2))
+    def _reserve_edges(self, count: int) -> None:
+        needed = self._edges_used + count
+        if needed > len(self._edges):
+            self._edges = np.resize(self._edges, (max(2 * len(self._edges), needed), 4))
 
     def _compact(self) -> None:
         """Close the gaps of removed shapes and of outlines that were given anew."""
@@ -112,8 +136,7 @@ class ShapeIndex:
         slots = np.array([slot for _, slot in alive], np.int64)
         spans = self._spans[slots]
         counts = spans[:, 1]
-        within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-        points = self._points[np.repeat(spans[:, 0], counts) + within]
+        edges = self._edges[self._places(spans)]
         bounds, numbers, colors = self._bounds[slots], self._numbers[slots], self._colors[slots]
         self._count = len(alive)
         self._slots = {number: slot for slot, (number, _) in enumerate(alive)}
@@ -121,5 +144,5 @@ class ShapeIndex:
         self._bounds, self._numbers = np.resize(bounds, (room, 4)), np.resize(numbers, room)
         self._colors = np.resize(colors, room)
         self._spans = np.resize(np.stack([np.cumsum(counts) - counts, counts], axis=1), (room, 2))
-        self._points_used = len(points)
-        self._points = np.resize(points, (max(1024, 2 * len(points)), 2))
+        self._edges_used = len(edges)
+        self._edges = np.resize(edges, (max(1024, 2 * len(edges)), 4))
