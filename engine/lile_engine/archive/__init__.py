@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, overload
 
-from lile_engine.archive.create import create_archive
 from lile_engine.archive.interface import Archive, WritableArchive
 from lile_engine.archive.rows import (
     ArchiveStatus,
@@ -20,6 +19,7 @@ from lile_engine.archive.rows import (
     SlideRow,
     TileRow,
 )
+from lile_engine.model.protocol import ModelIdentity
 
 __all__ = [
     "Archive",
@@ -34,6 +34,19 @@ __all__ = [
     "create_archive",
     "open_archive",
 ]
+
+
+def create_archive(
+    folder: Path | str, identity: ModelIdentity, model_path: str | None = None, *, group: str | None = None
+) -> None:
+    """Makes an empty archive for the vectors of one model; only its owner can read it, or with ``group`` that group.
+
+    ``model_path`` is where the model lies, None for the bundled one. Raises `ArchiveError` where something is there
+    already, or the place is a network share.
+    """
+    from lile_engine.archive.create import create_local_archive
+
+    create_local_archive(Path(folder), identity, model_path, group)
 
 
 @overload

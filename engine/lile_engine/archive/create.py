@@ -14,14 +14,8 @@ from lile_engine.errors import ArchiveError
 from lile_engine.model.protocol import ModelIdentity
 
 
-def create_archive(
-    folder: Path | str, identity: ModelIdentity, model_path: str | None = None, *, group: str | None = None
-) -> None:
-    """Makes an archive for the vectors of one model; only its owner can read it, or with ``group`` that group too.
-
-    Raises `ArchiveError` where something is there already, or the place is a network share.
-    """
-    folder = Path(folder)
+def create_local_archive(folder: Path, identity: ModelIdentity, model_path: str | None, group: str | None) -> None:
+    """See `lile_engine.archive.create_archive`."""
     with clear_errors(str(folder)):
         path = folder / db.DATABASE
         if path.exists():

@@ -123,11 +123,11 @@ class WritableArchive(Archive, Protocol):
         ...
 
     def missing_vectors(self, kind: Kind) -> Ids:
-        """Ids of the tiles or captions that have no vector of the other model yet."""
+        """Ids of tiles or captions that lack a vector: the other model's while re-embedding, else this model's."""
         ...
 
     def put_vectors(self, kind: Kind, ids: Ids, vectors: Floats, tokens: Floats, mask: Bools | None = None) -> None:
-        """Stores vectors of the other model for tiles (of one slide) or captions that are there."""
+        """Stores vectors for tiles (of one slide) or captions that lack them."""
         ...
 
     def finish_reembedding(self) -> None:

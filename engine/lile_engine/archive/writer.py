@@ -31,7 +31,7 @@ from lile_engine.archive.rows import (
     SlideRow,
     Square,
 )
-from lile_engine.archive.runs import count, subtract
+from lile_engine.archive.runs import count, merge, subtract
 from lile_engine.archive.schema import migrate
 from lile_engine.archive.segments import load_segments
 from lile_engine.archive.tokens import token_bytes
@@ -259,12 +259,7 @@ class WritableLocalArchive(LocalArchive):
 
     def _finish_erasing(self) -> None:
         """Builds the indexes anew and empties the log of the database, so that no trace of what was removed stays."""
-        self._refresh()
-        for kind in ("tile", "caption"):
-            index = HnswIndex(self.folder / db.INDEX, f"{kind}-{self._space}", self.model.width)
-            index.rebuild(self._segments[kind].runs(), partial(self._read_runs, kind))
-            index.save(self._generation, self._group)
-            self._indexes[kind] = index
+        self.rebuild_index()
         self._db.execute("DELETE FROM meta WHERE key = 'erase'")
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -286,15 +281,16 @@ class WritableLocalArchive(LocalArchive):
 
     @guarded
     def missing_vectors(self, kind: Kind) -> Ids:
-        """Ids of the tiles or captions that have no vector of the other model yet."""
-        there = load_segments(self._db, self._other_space(), kind).runs()
-        here = load_segments(self._db, self._space, kind).runs()
+        """Ids of tiles or captions that lack a vector: the other model's while re-embedding, else this model's."""
+        there = load_segments(self._db, self._other_space() or self._space, kind).runs()
+        rows = self._db.execute(f"SELECT id FROM {kind}s ORDER BY id").fetchall()
+        here = merge((row[0], row[0] + 1) for row in rows)
         return np.concatenate([np.arange(*run) for run in subtract(here, there)] or [np.zeros(0, np.int64)])
 
     @guarded
     def put_vectors(self, kind: Kind, ids: Ids, vectors: Floats, tokens: Floats, mask: Bools | None = None) -> None:
-        """Stores vectors of the other model for tiles (of one slide) or captions that are there."""
-        space = self._other_space()
+        """Stores vectors for tiles (of one slide) or captions that lack them."""
+        space = self._other_space() or self._space
         self._check_shapes(space_model(self._db, space), len(ids), vectors, tokens, image=kind == "tile")
         slide = None
         if kind == "tile":
@@ -306,6 +302,8 @@ class WritableLocalArchive(LocalArchive):
     def finish_reembedding(self) -> None:
         """Switches to the other model's vectors; raises `ArchiveError` while any is missing."""
         space = self._other_space()
+        if space is None:
+            raise ArchiveError(f"The archive {self.folder} is not being re-embedded.")
         missing = sum(len(self.missing_vectors(kind)) for kind in ("tile", "caption"))
         if missing:
             raise ArchiveError(
@@ -346,7 +344,18 @@ class WritableLocalArchive(LocalArchive):
             index = self._index(kind)
             if index.changed or (index.description_path.exists() and not count(self._segments[kind].runs())):
                 index.save(self._generation, self._group)
+                db.set_meta(self._db, f"index_{index.description_path.stem}", str(self._generation))
         self._unsaved = 0
+
+    @guarded
+    def rebuild_index(self) -> None:
+        """Builds the search indexes anew from the vectors."""
+        self._refresh()
+        for kind in ("tile", "caption"):
+            index = HnswIndex(self.folder / db.INDEX, f"{kind}-{self._space}", self.model.width)
+            index.rebuild(self._segments[kind].runs(), partial(self._read_runs, kind))
+            index.save(self._generation, self._group)
+            self._indexes[kind] = index
 
     def _save_for_others(self, index: HnswIndex) -> None:
         """The writer saves when it closes."""
@@ -394,11 +403,10 @@ class WritableLocalArchive(LocalArchive):
     def _slide_id(self, identity: str) -> int:
         return int(self._db.execute("SELECT id FROM slides WHERE identity = ?", (identity,)).fetchone()[0])
 
-    def _other_space(self) -> int:
+    def _other_space(self) -> int | None:
+        """The space that is being filled by another model, if any."""
         row = self._db.execute("SELECT id FROM spaces WHERE active = 0").fetchone()
-        if row is None:
-            raise ArchiveError(f"The archive {self.folder} is not being re-embedded.")
-        return int(row[0])
+        return int(row[0]) if row else None
 
     def _check_shapes(self, model: ModelIdentity, n: int, vectors: Floats, tokens: Floats, *, image: bool) -> None:
         tokens_fit = tokens.ndim == 3 and len(tokens) == n and tokens.shape[2] == model.token_width

@@ -1,0 +1,134 @@
+"""A copy of an archive in another folder, checked as it is made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import zlib
+from pathlib import Path
+
+from lile_engine.archive import database as db
+from lile_engine.archive.appending import space_model
+from lile_engine.archive.filesystem import clear_errors, make_private_dir, open_private, sync_dir, write_atomic
+from lile_engine.archive.index import IndexFile
+from lile_engine.archive.schema import check_version
+from lile_engine.archive.store import token_path, vector_path
+from lile_engine.archive.tokens import token_bytes
+from lile_engine.archive.writer import SLIDE_FILES
+from lile_engine.errors import ArchiveError
+from lile_engine.progress import ProgressCallback, ProgressMeter, no_progress
+
+
+def copy_archive(source: Path, target: Path, *, progress: ProgressCallback = no_progress) -> int:
+    """Copies what is committed at this moment, also while a writer works; returns the bytes of the vectors.
+
+    The target appears whole or not at all and is private to its owner. Raises `ArchiveError` where something is
+    there already or the source is damaged.
+    """
+    with clear_errors(str(target)):
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise ArchiveError(f"{target} is not an empty folder; choose another one for the copy.")
+        temporary = target.with_name(target.name + ".copying")
+        shutil.rmtree(temporary, ignore_errors=True)
+        for folder in (temporary, temporary / db.VECTORS, temporary / db.INDEX):
+            make_private_dir(folder)
+        try:
+            size = _copy(source, temporary, progress)
+            if target.exists():
+                target.rmdir()
+            os.replace(temporary, target)
+            sync_dir(target.parent)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    return size
+
+
+def _copy(source: Path, target: Path, progress: ProgressCallback) -> int:
+    reading = db.ReadConnection(source)
+    try:
+        check_version(reading.connection, str(source))
+        os.close(open_private(target / db.DATABASE, os.O_RDWR | os.O_CREAT))
+        copy = sqlite3.connect(target / db.DATABASE, isolation_level=None)
+        try:
+            reading.connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = WAL")
+            copy.execute("DELETE FROM meta WHERE key = 'group'")
+            total = _copy_stores(source, target, copy, progress)
+        finally:
+            copy.close()
+    finally:
+        reading.close()
+    _copy_index(source / db.INDEX, target / db.INDEX)
+    if (source / SLIDE_FILES).is_dir():
+        shutil.copytree(source / SLIDE_FILES, target / SLIDE_FILES)
+        for root, folders, files in os.walk(target / SLIDE_FILES):
+            for name in folders:
+                (Path(root) / name).chmod(0o700)
+            for name in files:
+                (Path(root) / name).chmod(0o600)
+    return total
+
+
+def _copy_stores(source: Path, target: Path, rows: sqlite3.Connection, progress: ProgressCallback) -> int:
+    stores = rows.execute("SELECT id, space_id FROM stores ORDER BY id").fetchall()
+    meter = ProgressMeter(progress, len(stores), "files")
+    total = 0
+    for store, space in stores:
+        model = space_model(rows, space)
+        segments = rows.execute(
+            "SELECT first_slot, count, vector_crc, first_token, tokens, token_crc FROM segments WHERE store_id = ?"
+            " ORDER BY first_slot",
+            (store,),
+        ).fetchall()
+        width, record = model.width * 4, token_bytes(model.token_width)
+        for path_of, ranges in (
+            (vector_path, [(row[0] * width, row[1] * width, row[2]) for row in segments]),
+            (token_path, [(row[3] * record, row[4] * record, row[5]) for row in segments]),
+        ):
+            total += _copy_ranges(
+                path_of(source / db.VECTORS, store), path_of(target / db.VECTORS, store), ranges, source
+            )
+        meter.advance()
+    return total
+
+
+def _copy_ranges(source: Path, target: Path, ranges: list[tuple[int, int, int]], archive: Path) -> int:
+    total = 0
+    if not source.exists():
+        raise ArchiveError(
+            f"The archive {archive} changed while it was copied, or lacks {source.name}; run `lile archive check` on "
+            "it and copy it again."
+        )
+    with (
+        open(source, "rb") as reading,
+        os.fdopen(open_private(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as writing,
+    ):
+        for start, size, crc in ranges:
+            reading.seek(start)
+            data = reading.read(size)
+            if zlib.crc32(data) != crc:
+                raise ArchiveError(
+                    f"The file {source} of the archive is damaged; run `lile archive check --repair {archive}` first."
+                )
+            writing.seek(start)
+            writing.write(data)
+            total += size
+        writing.flush()
+        os.fsync(writing.fileno())
+    return total
+
+
+def _copy_index(source: Path, target: Path) -> None:
+    """The index is derived: one that is just being replaced is left out and built again when it is needed."""
+    for description in source.glob("*.json"):
+        described = IndexFile.read(description)
+        if described is None:
+            continue
+        try:
+            shutil.copy2(source / described.file, target / described.file)
+        except FileNotFoundError:
+            continue
+        (target / described.file).chmod(0o600)
+        write_atomic(target / description.name, described.to_json())

@@ -1,0 +1,231 @@
+"""Fills an archive from slides: resumes, skips what is done, and lets no bad slide stop the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lile_engine.archive import RunSlide, SlideRow, WritableArchive, open_archive
+from lile_engine.errors import ArchiveError, Cancelled, ConfigError, ModelError, SlideError
+from lile_engine.model.protocol import ImageTextModel
+from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
+from lile_engine.retrieval.metadata import SlideMetadata
+from lile_engine.retrieval.regions import embed_tiles
+from lile_engine.retrieval.search import check_model
+from lile_engine.slides import Slide, Tile, TileSpec, open_slide, tile_grid, tissue_mask
+
+# Endings that are looked for in folders; a file that is named is tried whatever its ending.
+SLIDE_ENDINGS = frozenset(
+    ".svs .tif .tiff .ndpi .vms .vmu .scn .mrxs .svslide .bif .dcm .czi .jpg .jpeg .png .bmp .ome.tif".split()  # noqa: SIM905
+)
+_LIST_ENDINGS = frozenset({".txt", ".lst", ".list"})
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """What became of every slide, in the order they were done."""
+
+    archive: str
+    slides: tuple[RunSlide, ...]
+    seconds: float
+    tiles: int
+
+    @property
+    def failed(self) -> tuple[RunSlide, ...]:
+        """The slides that could not be indexed."""
+        return tuple(slide for slide in self.slides if slide.state == "failed")
+
+    def to_text(self) -> str:
+        """The report for a person: a line per slide, then the sum."""
+        lines = [
+            f"{slide.state:9} {slide.tiles:7} tiles {slide.seconds:8.1f} s  {slide.path}"
+            + (f"  ({slide.message})" if slide.message else "")
+            for slide in self.slides
+        ]
+        rate = f", {self.tiles / self.seconds:.0f} tiles/s" if self.seconds > 0 and self.tiles else ""
+        failed = f", {len(self.failed)} failed" if self.failed else ""
+        lines.append(f"{len(self.slides)} slides, {self.tiles} new tiles in {self.seconds:.1f} s{rate}{failed}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A slide that is to be done: the path, and its tiles that are still missing."""
+
+    path: Path
+    row: SlideRow
+    tiles: list[Tile]
+    stored: int
+
+
+def expand_paths(paths: Sequence[Path | str]) -> list[Path]:
+    """Files as they are, folders as the slides below them, and text files (.txt, .lst) as lists of paths, one a line.
+
+    Raises `SlideError` for a folder without slides; a missing file is left to be reported when its turn comes.
+    """
+    found: dict[Path, None] = {}
+    for given in paths:
+        path = Path(given).absolute()
+        if path.is_dir():
+            inside = [file for file in sorted(path.rglob("*")) if _looks_like_slide(file)]
+            if not inside:
+                raise SlideError(f"There is no slide in the folder {path}; known endings are .svs, .tif, .ndpi, ...")
+            found.update(dict.fromkeys(inside))
+        elif path.suffix.lower() in _LIST_ENDINGS and path.is_file():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+            found.update(dict.fromkeys(expand_paths([path.parent / name for name in names])))
+        else:
+            found[path] = None
+    return list(found)
+
+
+def _looks_like_slide(file: Path) -> bool:
+    return file.suffix.lower() in SLIDE_ENDINGS and file.is_file() and not file.name.startswith(".")
+
+
+def index_slides(
+    archive_dir: Path | str,
+    paths: Sequence[Path | str],
+    model: ImageTextModel,
+    spec: TileSpec | None = None,
+    *,
+    metadata: SlideMetadata | None = None,
+    slide_mpp: float | None = None,
+    batch: int = 32,
+    progress: ProgressCallback = no_progress,
+    on_slide: Callable[[RunSlide], None] | None = None,
+    cancel: CancelToken | None = None,
+) -> IndexReport:
+    """Indexes slides into an archive; ``spec`` None cuts them as the model was trained.
+
+    What an earlier run did is not done again; a slide that moved is followed by its content, one whose content
+    changed is indexed anew. Raises `ArchiveError` and `ModelError` for what concerns all slides, `Cancelled` when
+    cancelled; what concerns one slide stands in the report.
+    """
+    spec = spec or TileSpec(mpp=model.identity.mpp, px=model.identity.input_px)
+    if batch < 1:
+        raise ConfigError("The batch must hold at least one tile; give --batch 1 or more.")
+    start, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+    done: list[RunSlide] = []
+    cancel = cancel or CancelToken()
+    with open_archive(archive_dir, write=True) as archive:
+        check_model(archive, model)
+        job = _Job(archive, model, spec, metadata or SlideMetadata(), slide_mpp, batch, cancel)
+
+        def report(slide: RunSlide) -> None:
+            done.append(slide)
+            if on_slide is not None:
+                on_slide(slide)
+
+        try:
+            planned = job.plan(expand_paths(paths), report)
+            meter = ProgressMeter(progress, sum(len(one.tiles) for one in planned), "tiles")
+            for number, one in enumerate(planned, 1):
+                report(job.run(one, meter, f"slide {number} of {len(planned)}: {one.path.name}"))
+        finally:
+            archive.add_run("index", started, time.monotonic() - start, done)
+    tiles = sum(slide.tiles for slide in done if slide.state != "skipped")
+    return IndexReport(str(archive_dir), tuple(done), time.monotonic() - start, tiles)
+
+
+@dataclass(frozen=True)
+class _Job:
+    archive: WritableArchive
+    model: ImageTextModel
+    spec: TileSpec
+    metadata: SlideMetadata
+    slide_mpp: float | None
+    batch: int
+    cancel: CancelToken
+
+    def plan(self, paths: list[Path], report: Callable[[RunSlide], None]) -> list[_Planned]:
+        """Opens and enters every slide and finds its missing tiles; reports what need not or cannot be done."""
+        planned: list[_Planned] = []
+        seen: set[str] = set()
+        for path in paths:
+            self.cancel.raise_if_cancelled()
+            start = time.monotonic()
+            try:
+                one = self._plan_one(path, seen)
+            except (SlideError, OSError) as error:
+                report(RunSlide(str(path), "failed", seconds=time.monotonic() - start, message=_sentence(error)))
+                continue
+            if isinstance(one, RunSlide):
+                report(one)
+            else:
+                planned.append(one)
+        return planned
+
+    def _plan_one(self, path: Path, seen: set[str]) -> _Planned | RunSlide:
+        if not path.exists():
+            raise SlideError(f"There is no file {path}.")
+        with open_slide(path, mpp=self.slide_mpp) as slide:
+            if slide.info.identity in seen:
+                return RunSlide(str(path), "skipped", message="the same content was named before")
+            seen.add(slide.info.identity)
+            known = self.archive.find_slide(slide.info.identity)
+            if self.slide_mpp is None and slide.info.mpp is None and known is not None and known.mpp:
+                return self._plan_open(path, slide, known.mpp)
+            return self._plan_open(path, slide, None)
+
+    def _plan_open(self, path: Path, slide: Slide, mpp: float | None) -> _Planned | RunSlide:
+        info = slide.info if mpp is None else replace(slide.info, mpp=mpp)
+        finished = self.archive.finished(info.identity, self.spec)
+        every = [] if finished else tile_grid(info, self.spec, mask=tissue_mask(slide))
+        before = self.archive.find_slide(str(path))
+        if before is not None and before.identity != info.identity:
+            self.archive.remove(slide=before.identity, erase=False)  # the file holds something else now
+        facts = self.metadata.of(path, info.properties)
+        row = SlideRow(
+            0, str(path), info.identity, info.name, info.width, info.height, info.mpp,
+            facts.case, facts.organ, facts.stain, facts.tags,
+        )  # fmt: skip
+        row = replace(row, id=self.archive.add_slide(row))
+        known = self.archive.known_tiles(info.identity, self.spec.mpp, self.spec.px)
+        if finished:
+            return RunSlide(str(path), "skipped", len(known), message="done before", slide_id=row.id)
+        if not every:
+            self.archive.finish_slide(row.id, self.spec)
+            return RunSlide(str(path), "done", 0, message="no tissue found", slide_id=row.id)
+        missing = [tile for tile in every if (tile.x, tile.y, tile.size) not in known]
+        return _Planned(path, row, missing, len(every) - len(missing))
+
+    def run(self, one: _Planned, meter: ProgressMeter, message: str) -> RunSlide:
+        """Embeds the missing tiles of a slide, each batch safe on disk before the next."""
+        start, added, failures = time.monotonic(), 0, 0
+        reason = ""
+        try:
+            with open_slide(one.path, mpp=one.row.mpp) as slide:
+                if slide.info.identity != one.row.identity:
+                    raise SlideError(f"{one.path.name} changed while it was waiting; index it again.")
+                for tiles, vectors, tokens, bad in embed_tiles(
+                    self.model, slide, one.tiles, self.spec, self.batch, self.cancel
+                ):
+                    self.cancel.raise_if_cancelled()
+                    added += len(self.archive.add_tiles(one.row.id, tiles, self.spec.mpp, vectors, tokens))
+                    failures += len(bad)
+                    reason = reason or (bad[0][1] if bad else "")
+                    meter.advance(len(tiles) + len(bad), message)
+        except (ArchiveError, ModelError, Cancelled):
+            raise
+        except (SlideError, OSError, MemoryError) as error:
+            seconds = time.monotonic() - start
+            return RunSlide(str(one.path), "failed", added, seconds, _sentence(error), one.row.id)
+        seconds = time.monotonic() - start
+        if failures and not added and not one.stored:
+            return RunSlide(str(one.path), "failed", 0, seconds, f"no tile can be read: {reason}", one.row.id)
+        self.archive.finish_slide(one.row.id, self.spec)
+        note = f"{failures} damaged tiles left out: {reason}" if failures else ""
+        if one.stored and not note:
+            note = f"{one.stored} tiles were there already"
+        return RunSlide(str(one.path), "done", added, seconds, note, one.row.id)
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}"
+    return str(error) or type(error).__name__
