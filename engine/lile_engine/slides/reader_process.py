@@ -6,8 +6,11 @@ One request is a tuple (operation, path, arguments), one reply a tuple (kind, va
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import importlib
 import logging
 import signal
+import sys
 import threading
 from collections import OrderedDict
 from multiprocessing.connection import Connection
@@ -31,6 +34,8 @@ def serve(connection: Connection, memory_name: str | None) -> None:
     """Answers requests until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which then closes the connection
     _limit_memory()
+    for name in ("tifffile", "imagecodecs"):  # now rather than at the first slide, which someone waits for
+        importlib.import_module(name)
     memory = SharedMemory(memory_name) if memory_name else None
     slides = _OpenSlides()
     try:
@@ -54,6 +59,9 @@ def _answer(slides: _OpenSlides, operation: str, path: str, arguments: tuple[Any
         if operation == "open":
             (mpp,) = arguments
             return "info", slides.open(path, mpp).info
+        if operation == "forget":
+            slides.forget(path)
+            return "done", None
         slide = slides.get(path)
         if operation == "read":
             level, x, y, w, h, srgb = arguments
@@ -99,9 +107,7 @@ class _OpenSlides:
 
     def open(self, path: str, mpp: float | None) -> Slide:
         """Opens afresh, since the file may be another one by now."""
-        old = self._slides.pop(path, None)
-        if old is not None:
-            old.close()
+        self.forget(path)
         slide = self._slides[path] = open_slide(path, mpp=mpp)
         threading.Thread(target=_prepare, args=(slide,), daemon=True, name="lile-prepare").start()
         while len(self._slides) > 1 and (len(self._slides) > _OPEN_SLIDES or self._plain_pixels() > _PLAIN_PIXELS):
@@ -111,6 +117,13 @@ class _OpenSlides:
     def _plain_pixels(self) -> int:
         plain = [slide.info for slide in self._slides.values() if slide.info.vendor == "plain image"]
         return sum(info.width * info.height for info in plain)
+
+    def forget(self, path: str) -> None:
+        """Closes the slide if it is open."""
+        slide = self._slides.pop(path, None)
+        if slide is not None:
+            slide.close()
+            _return_free_memory()
 
     def get(self, path: str) -> Slide:
         if path not in self._slides:
@@ -131,6 +144,13 @@ def to_bgra(rgb: Pixels) -> Pixels:
     pixels = shuffled.reshape(height, width, 4).copy()
     pixels[..., 3] = 255
     return pixels
+
+
+def _return_free_memory() -> None:
+    """glibc keeps tens of megabytes that were freed; other systems' allocators need no telling."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _limit_memory() -> None:

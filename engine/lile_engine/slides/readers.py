@@ -122,6 +122,14 @@ class ReaderPool:
         """uint8 BGRA of a label, macro or thumbnail image."""
         return self._submit("associated", path, (name,), priority)
 
+    def forget(self, path: str | Path) -> None:
+        """Closes a slide in the readers, which frees what they hold of it; reading it again opens it again."""
+        with self._changed:
+            self._homes.pop(str(path), None)
+            for queue in self._own_queues:
+                heapq.heappush(queue, _Task(1000, next(self._numbers), "forget", str(path), (), Future()))
+            self._changed.notify_all()
+
     def is_marked(self, path: str | Path) -> bool:
         """Whether the slide has cost so many readers that it is refused until it is opened again."""
         return self._marks.get(str(path), 0) >= _MOST_MARKS
@@ -185,7 +193,7 @@ class ReaderPool:
                     continue
                 task = heapq.heappop(queue)
                 home = self._homes.get(task.path)
-                if home is not None and home != number:  # found a home while it waited
+                if home is not None and home != number and task.operation != "forget":  # found a home while it waited
                     heapq.heappush(self._own_queues[home], task)
                     self._changed.notify_all()
                 elif task.future.set_running_or_notify_cancel():

@@ -163,6 +163,22 @@ def test_a_plain_image_is_held_by_one_reader_only(tmp_path: Path, make_texture: 
         assert len(grown) <= 1
 
 
+def test_a_forgotten_picture_leaves_the_memory(tmp_path: Path, make_texture: Any) -> None:
+    from PIL import Image
+
+    path = tmp_path / "picture.png"
+    Image.fromarray(make_texture(2500, 4000)).save(path)
+    with ReaderPool(workers=1) as pool:
+        pool.open(path).result(WAIT_S)
+        first = pool.read(path, 0, 0, 0, 64, 64).result(WAIT_S)
+        held = psutil.Process(pool.process_ids()[0]).memory_info().rss
+        pool.forget(path)
+        with pytest.raises(SlideError):  # a later request, so that the reader has got so far
+            pool.read(tmp_path / "none.tif", 0, 0, 0, 8, 8, priority=2000).result(WAIT_S)
+        assert psutil.Process(pool.process_ids()[0]).memory_info().rss < held - 30_000_000
+        assert np.array_equal(pool.read(path, 0, 0, 0, 64, 64).result(WAIT_S), first)
+
+
 @pytest.mark.parametrize("ending", ["pool.close()", "pass", "sys.exit(3)", "raise ValueError('on purpose')"])
 def test_a_program_ends_cleanly_with_or_without_close(jpeg_slide: Path, tmp_path: Path, ending: str) -> None:
     script = tmp_path / "program.py"
