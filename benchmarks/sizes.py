@@ -17,10 +17,9 @@ import statistics
 from pathlib import Path
 
 import torch
-from forward import VARIANTS, measure
+from forward import VARIANTS, measure, shipped_config
 
 from lile_engine.model.checkpoint import load_checkpoint
-from lile_engine.model.config import LileConfig
 from lile_engine.model.devices import pick_device, pick_precision
 from lile_engine.model.runtime import LileRuntime
 from lile_engine.training.config import config_from_dict
@@ -55,7 +54,7 @@ def main() -> None:
             continue
         found = [trained(name, changes, seed, lists, args) for seed in range(args.seeds)]
         with torch.inference_mode():
-            speed = measure(LileConfig().replace(**changes), pixels, device, precision, args.rounds)
+            speed = measure(shipped_config().replace(**changes), pixels, device, precision, args.rounds)
         first, second = (statistics.fmean(column) for column in zip(*found, strict=True))
         spread = max(abs(a[0] - b[0]) for a in found for b in found)
         print(

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -142,3 +144,10 @@ def test_efficientnet_weights_reach_the_network(tmp_path: Path, pixels: np.ndarr
     assert model.keep_norms
     for name, value in model.backbone.state_dict().items():
         assert torch.equal(value, source.state_dict()[name]), name
+
+
+def test_listing_models_needs_no_torch() -> None:
+    modules = ", ".join(f"lile_engine.model.{name}" for name in ("library", "protocol", "load"))
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
