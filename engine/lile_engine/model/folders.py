@@ -12,12 +12,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
 
 from lile_engine.errors import ModelError
+
+if TYPE_CHECKING:  # looking at a folder must not import torch
+    from torch import Tensor, nn
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".msgpack", ".h5")
 CODE = (".py", ".pyc", ".so", ".dll", ".dylib", ".sh", ".exe", ".pyd")
