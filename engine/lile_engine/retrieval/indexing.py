@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +24,7 @@ from lile_engine.slides import Slide, Tile, TileSpec, open_slide, tile_grid, tis
 SLIDE_ENDINGS = frozenset(
     ".svs .tif .tiff .ndpi .vms .vmu .scn .mrxs .svslide .bif .dcm .czi .jpg .jpeg .png .bmp .ome.tif".split()  # noqa: SIM905
 )
+WATCH_SECONDS = 5.0  # between two looks; a file counts as whole when it did not change between them
 _LIST_ENDINGS = frozenset({".txt", ".lst", ".list"})
 
 
@@ -229,3 +233,29 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}"
     return str(error) or type(error).__name__
+
+
+def watch_folder(folder: Path, run: Callable[[list[Path]], object], cancel: CancelToken | None = None) -> None:
+    """Calls ``run`` with the slides that have arrived in a folder, whole (their size has come to rest), until
+    cancelled or interrupted. Raises `SlideError` if the folder is not there to begin with."""
+    if not folder.is_dir():
+        raise SlideError(f"There is no folder {folder} to watch.")
+    sizes: dict[Path, tuple[int, int]] = {}
+    done: dict[Path, tuple[int, int]] = {}
+    waiting = threading.Event()
+    cancel = cancel or CancelToken()
+    while not cancel.cancelled:
+        now: dict[Path, tuple[int, int]] = {}
+        for file in sorted(folder.rglob("*")):
+            with contextlib.suppress(OSError):  # it went while the folder was read
+                if _looks_like_slide(file):
+                    now[file] = (file.stat().st_size, file.stat().st_mtime_ns)
+        ready = [file for file, stamp in now.items() if sizes.get(file) == stamp and done.get(file) != stamp]
+        if ready:
+            try:
+                run(ready)
+            except SlideError as error:
+                logging.getLogger(__name__).warning("%s", error)
+            done.update((file, now[file]) for file in ready)
+        sizes = now
+        waiting.wait(WATCH_SECONDS)

@@ -1,0 +1,38 @@
+"""Looks an archive over and mends it; captions that lost their vectors are embedded again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from lile_engine.archive import open_archive
+from lile_engine.archive.check import CheckReport, check_archive
+from lile_engine.model.protocol import ImageTextModel
+from lile_engine.progress import ProgressCallback, no_progress
+from lile_engine.retrieval.search import check_model
+
+_AT_ONCE = 128
+
+
+def mend_archive(
+    archive_dir: Path | str, load: Callable[[str | None], ImageTextModel], progress: ProgressCallback = no_progress
+) -> CheckReport:
+    """``check --repair``; ``load`` opens the model of the archive, and is called only if captions need it."""
+    folder = Path(archive_dir)
+    report = check_archive(folder, repair=True, progress=progress)
+    with open_archive(folder, write=True) as archive:
+        if archive.status().reembedding is not None:
+            return report
+        missing = archive.missing_vectors("caption")
+        if not len(missing):
+            return report
+        model = load(archive.status().model_path)
+        check_model(archive, model)
+        for start in range(0, len(missing), _AT_ONCE):
+            part = missing[start : start + _AT_ONCE]
+            encoded = model.encode_texts([row.text for row in archive.captions(part)])
+            archive.put_vectors("caption", part, encoded.vectors, encoded.tokens, encoded.mask)
+    again = check_archive(folder)
+    left = {(finding.what, finding.where) for finding in again.findings if finding.level == "problem"}
+    mended = tuple(type(f)(f.level, f.what, f.where, f.message, (f.what, f.where) not in left) for f in report.findings)
+    return CheckReport(report.archive, mended, again.vectors, report.bytes)
