@@ -13,12 +13,15 @@ from lile_engine.cli.output import add_output_options, emit_result, progress_pri
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds this room's commands."""
     parser = commands.add_parser(
-        "phantom", help="draw a slide of procedural tissue with its true regions as GeoJSON",
+        "phantom",
+        help="draw a slide of procedural tissue with its true regions as GeoJSON",
         description="Draws a phantom slide (pyramidal tiled JPEG TIFF) and its true regions beside it as .geojson. "
         "No patient's tissue is in it.",
     )
     parser.add_argument("out", type=Path, metavar="OUT.tif", help="where to write the slide")
-    parser.add_argument("--size", type=_size, default=(4096, 4096), metavar="PX or WxH", help="level-0 pixels (default 4096)")
+    parser.add_argument(
+        "--size", type=_size, default=(4096, 4096), metavar="PX or WxH", help="level-0 pixels (default 4096)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same bytes (default 1)")
     parser.add_argument("--mpp", type=float, default=0.5, help="microns per pixel (default 0.5)")
     parser.add_argument("--tissues", metavar="A,B,...", help="only these tissues")
@@ -45,8 +48,15 @@ def run_phantom(args: argparse.Namespace) -> int:
         args.out, args.size, args.seed, tissues, mpp=args.mpp, artefacts=not args.clean, progress=progress_printer(args)
     )
     result = {
-        "slide": str(args.out), "truth": str(truth), "width": args.size[0], "height": args.size[1], "mpp": args.mpp,
-        "seed": args.seed, "seconds": round(time.monotonic() - start, 2),
+        "slide": str(args.out),
+        "truth": str(truth),
+        "width": args.size[0],
+        "height": args.size[1],
+        "mpp": args.mpp,
+        "seed": args.seed,
+        "seconds": round(time.monotonic() - start, 2),
     }
-    emit_result(args, result, f"Drew {args.out} ({args.size[0]} x {args.size[1]} px, {args.mpp} mpp); true regions in {truth}.")
+    emit_result(
+        args, result, f"Drew {args.out} ({args.size[0]} x {args.size[1]} px, {args.mpp} mpp); true regions in {truth}."
+    )
     return 0

@@ -32,7 +32,7 @@ class Line:
         waver = np.float32(self.width * 1.2) * smooth(view, 180, self.seed)
         side = px * np.float32(-uy) + py * np.float32(ux) + waver
         along = (px * np.float32(ux) + py * np.float32(uy)) / np.float32(length)
-        return side, along
+        return side.astype(np.float32), along.astype(np.float32)
 
     def near(self, view: View) -> bool:
         """Whether the view could hold a part of the band."""
@@ -81,7 +81,9 @@ class Artefacts:
         specks = min(400, int(width_um * height_um / 4e4))
         dust = tuple(
             (float(x), float(y), float(r))
-            for x, y, r in zip(*(extent[:, None] * rng.uniform(0, 1, (2, specks))), rng.uniform(0.8, 3.5, specks), strict=True)
+            for x, y, r in zip(
+                *(extent[:, None] * rng.uniform(0, 1, (2, specks))), rng.uniform(0.8, 3.5, specks), strict=True
+            )
         )
         return Artefacts(folds, tuple(pens), soft, dust)
 

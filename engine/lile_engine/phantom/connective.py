@@ -14,6 +14,7 @@ from lile_engine.phantom.noise import (
     magnify,
     sample_flat,
     scatter,
+    slopes,
     smooth,
     smooth_at,
     uniform,
@@ -96,9 +97,9 @@ def adipose(view: View, traits: Traits, seed: int) -> Layer:
     points, rows, cols = points.where(inside), rows[inside], cols[inside]
     near = tiling.border[rows, cols] < 2.4
     points, rows, cols = points.where(near), rows[near], cols[near]
-    gy, gx = np.gradient(tiling.border)
-    along = np.arctan2(gx[rows, cols], -gy[rows, cols])
-    layer.nuclei("fibrocyte", view, points, along.astype(np.float32))
+    gy, gx = slopes(tiling.border, coarse.mpp)
+    along: Floats = np.arctan2(gx[rows, cols], -gy[rows, cols])
+    layer.nuclei("fibrocyte", view, points, along)
     capillaries(layer, view, seed + 12, 75, 0.15 + 0.25 * traits.blood, traits.blood)
     return layer
 
@@ -183,7 +184,9 @@ def desmoplastic_stroma(view: View, traits: Traits, seed: int) -> Layer:
 def smooth_muscle(view: View, traits: Traits, seed: int) -> Layer:
     """Tight parallel eosinophilic fibres with cigar-shaped nuclei and thin clefts between fascicles."""
     layer = Layer.blank(view)
-    lines = flow(view, traits.angle * np.pi, seed, sway=8 + 14 * traits.wave, scale=50, crimp=0.8 + 1.6 * traits.wave, rough=1.2)
+    lines = flow(
+        view, traits.angle * np.pi, seed, sway=8 + 14 * traits.wave, scale=50, crimp=0.8 + 1.6 * traits.wave, rough=1.2
+    )
     fibre = lines.streaks("fibre", 1.0, 1.4)
     cell = lines.streaks("strand", 1.2, 1.1, 23)
     gaps = lines.streaks("gap", 0.9, 1.3, 57)

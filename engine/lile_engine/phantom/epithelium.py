@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lile_engine.phantom.connective import (
-    capillaries,
     desmoplastic_stroma,
     inflammation,
     loose_stroma,
@@ -25,6 +24,7 @@ from lile_engine.phantom.noise import (
     magnify,
     sample_flat,
     scatter,
+    slopes,
     uniform,
 )
 
@@ -45,7 +45,7 @@ class _Rings:
 def _outline(i: NDArray[np.int64], j: NDArray[np.int64], seed: int, radius: float, stretch: float) -> Floats:
     """Gland radius (µm) at _ANGLES angles, float32[n, _ANGLES]: an ellipse with soft bumps."""
     theta = np.linspace(0, 2 * np.pi, _ANGLES, endpoint=False, dtype=np.float32)
-    size = radius * (0.8 + 0.4 * uniform(i, j, seed, 11))
+    size: Floats = radius * (0.8 + 0.4 * uniform(i, j, seed, 11))
     long = 1 + stretch * uniform(i, j, seed, 12)
     turn = uniform(i, j, seed, 13) * np.float32(np.pi)
     c, s = np.cos(theta - turn[:, None]), np.sin(theta - turn[:, None])
@@ -53,7 +53,8 @@ def _outline(i: NDArray[np.int64], j: NDArray[np.int64], seed: int, radius: floa
     for k in (3, 4, 5):
         phase = uniform(i, j, seed, 13 + k) * np.float32(2 * np.pi)
         base = base * (1 + 0.16 / k * np.cos(k * theta + phase[:, None]))
-    return base.astype(np.float32)
+    out: Floats = base.astype(np.float32)
+    return out
 
 
 def _rings(view: View, spacing: float, radius: float, seed: int, stretch: float) -> tuple[_Rings, Points, Floats]:
@@ -150,7 +151,9 @@ def _glands(view: View, traits: Traits, seed: int, layer: Layer, goblets: float,
         points = Points(
             (glands.x[gi] + reach * np.cos(turn)).astype(np.float32),
             (glands.y[gi] + reach * np.sin(turn)).astype(np.float32),
-            ids, si, seed + 34 + row,
+            ids,
+            si,
+            seed + 34 + row,
         )
         # Under a full goblet the nucleus is pressed flat against the base.
         cell = np.floor((turn / (2 * np.pi) + 0.5) * count).astype(np.int64) % count
@@ -159,6 +162,47 @@ def _glands(view: View, traits: Traits, seed: int, layer: Layer, goblets: float,
         there = uniform(ids, si, seed, 46) < share
         layer.nuclei("crypt" if mucous else "duct", view, points.where(there), lie[there].astype(np.float32))
     return layer
+
+
+class _Terrain:
+    """A smooth field of heights whose contours are borders: stroma in the valleys, lumen or keratin on the hills."""
+
+    STEP, MARGIN = 2, 24.0
+
+    def __init__(self, view: View, scale: float, seed: int, octaves: int, gain: float, floor: float) -> None:
+        coarse = view.coarse(self.STEP)
+        self._view, self._coarse = view, coarse
+        self._pad = round(self.MARGIN / coarse.mpp)
+        grow = 2 * self._pad
+        pad_um = self._pad * coarse.mpp
+        self.wide = View(coarse.x0 - pad_um, coarse.y0 - pad_um, coarse.width + grow, coarse.height + grow, coarse.mpp)
+        self.field = fractal(self.wide, scale, seed, octaves, gain)
+        self.gy, self.gx = slopes(self.field, self.wide.mpp)
+        slope: Floats = np.sqrt(self.gx * self.gx + self.gy * self.gy) + np.float32(floor / scale)
+        self._slope = slope
+
+    def above(self, height: float) -> Floats:
+        """About how far (µm) each place lies inside the contour of ``height``; negative below it."""
+        out: Floats = (self.field - np.float32(height)) / self._slope
+        return out
+
+    def pixels(self, plane: Floats) -> Floats:
+        """A plane of the terrain at the view's own pixels."""
+        rows, cols = slice(self._pad, self._pad + self._coarse.height), slice(self._pad, self._pad + self._coarse.width)
+        return magnify(np.ascontiguousarray(plane[rows, cols]), self.STEP, self._view)
+
+    def at(self, points: Points, plane: Floats) -> Floats:
+        """A plane of the terrain at scattered points."""
+        wide = self.wide
+        rows = np.clip(((points.y - wide.y0) / wide.mpp).astype(int), 0, wide.height - 1)
+        cols = np.clip(((points.x - wide.x0) / wide.mpp).astype(int), 0, wide.width - 1)
+        out: Floats = plane[rows, cols]
+        return out
+
+    def uphill(self, points: Points) -> Floats:
+        """Direction (radians) away from the nearest border at scattered points."""
+        out: Floats = np.arctan2(self.at(points, self.gy), self.at(points, self.gx))
+        return out
 
 
 @dataclass(frozen=True)
@@ -186,19 +230,9 @@ def adenocarcinoma(view: View, traits: Traits, seed: int, grade: int) -> Layer:
     """Malignant glands: 1 well formed with palisaded long nuclei, 2 irregular and cribriform, 3 solid sheets."""
     look = _GRADES[grade]
     layer = desmoplastic_stroma(view, traits, seed + 70)
-    step = 2
-    coarse = view.coarse(step)
-    wide = View(coarse.x0 - 24, coarse.y0 - 24, int(coarse.width + 48 / coarse.mpp), int(coarse.height + 48 / coarse.mpp), coarse.mpp)
-    scale = look.scale * (0.8 + 0.4 * traits.size)
-    field = fractal(wide, scale, seed, 3 if grade > 1 else 2, 0.45)
-    gy, gx = np.gradient(field, wide.mpp)
-    slope = np.sqrt(gx * gx + gy * gy) + np.float32(0.35 / scale)
-    border = (field - np.float32(look.stroma)) / slope
-    hole = (np.float32(look.lumen) - field) / slope
-    crop = int(round(24 / wide.mpp))
-    cut = (slice(crop, crop + coarse.height), slice(crop, crop + coarse.width))
-    border_px = magnify(np.ascontiguousarray(border[cut]), step, view)
-    hole_px = magnify(np.ascontiguousarray(hole[cut]), step, view)
+    land = _Terrain(view, look.scale * (0.8 + 0.4 * traits.size), seed, 3 if grade > 1 else 2, 0.45, 0.35)
+    border, hole = land.above(look.stroma), -land.above(look.lumen)
+    border_px, hole_px = land.pixels(border), land.pixels(hole)
     rough = sample_flat("cloud", view, seed % 89)
     grain = sample_flat("grain", view, seed % 83)
     blotch = sample_flat("cloud", view, seed % 79, 3.0)
@@ -219,27 +253,20 @@ def adenocarcinoma(view: View, traits: Traits, seed: int, grade: int) -> Layer:
     layer.h = layer.h * (1 - 0.85 * cleft) * (1 - inside) + np.clip(h, 0, None) * inside
     layer.stamps = keep_where(layer, view, border_px < -2.0)
 
-    def at(points: Points, plane: Floats) -> Floats:
-        rows = np.clip(((points.y - wide.y0) / wide.mpp).astype(int), 0, wide.height - 1)
-        cols = np.clip(((points.x - wide.x0) / wide.mpp).astype(int), 0, wide.width - 1)
-        out: Floats = plane[rows, cols]
-        return out
-
     points = scatter(view, look.spacing * (1.12 - 0.2 * traits.cells), seed + 5, 10, 0.36)
-    base, top = at(points, border), at(points, hole)
+    base, top = land.at(points, border), land.at(points, hole)
     keep = (base > 2.5) & (top > 3.5)
     if look.palisade:
         # Nuclei crowd at the base and thin out towards the lumen.
         keep &= points.chance(7) < 1 - look.palisade * np.clip((base - 13) / 7, 0, 0.97)
     points = points.where(keep)
-    radial = np.arctan2(at(points, gy), at(points, gx))
     lean = (points.chance(5) - 0.5) * np.float32(0.7 if grade == 1 else 1.6 if grade == 2 else 6.3)
-    layer.nuclei(look.kind, view, points, radial + lean, 0.85 + 0.4 * traits.atypia)
+    layer.nuclei(look.kind, view, points, land.uphill(points) + lean, 0.85 + 0.4 * traits.atypia)
     dividing = points.where(points.chance(10) < 0.05 * look.mitoses * (0.4 + traits.atypia))
     layer.discs(5.2, view, dividing, "e", 0.4, hides=0.5)
     layer.nuclei("mitosis", view, dividing)
     loose = scatter(view, 17, seed + 6, 6)
-    loose = loose.where((at(loose, hole) < -3) & (loose.chance(7) < look.necrosis))
+    loose = loose.where((land.at(loose, hole) < -3) & (loose.chance(7) < look.necrosis))
     layer.nuclei("pyknotic", view, loose)
     inflammation(layer, view, seed + 9, 0.03)
     return layer
@@ -250,24 +277,17 @@ def squamous(view: View, traits: Traits, seed: int, keratin: bool, malignant: bo
 
     With ``malignant`` the nests are irregular, the nuclei large and dark, and keratin lies in pearls.
     """
-    layer = desmoplastic_stroma(view, traits, seed + 70) if malignant else loose_stroma(view, Traits(cells=traits.cells, oedema=0.3), seed + 70)
-    step = 2
-    coarse = view.coarse(step)
-    margin = 20.0
-    wide = View(coarse.x0 - margin, coarse.y0 - margin, int(coarse.width + 2 * margin / coarse.mpp), int(coarse.height + 2 * margin / coarse.mpp), coarse.mpp)
+    if malignant:
+        layer = desmoplastic_stroma(view, traits, seed + 70)
+    else:
+        layer = loose_stroma(view, Traits(cells=traits.cells, oedema=0.3), seed + 70)
     scale = (70 if malignant else 120) * (0.8 + 0.4 * traits.size)
-    field = fractal(wide, scale, seed, 3 if malignant else 2, 0.4)
-    gy, gx = np.gradient(field, wide.mpp)
-    slope = np.sqrt(gx * gx + gy * gy) + np.float32(0.5 / scale)
+    land = _Terrain(view, scale, seed, 3 if malignant else 2, 0.4, 0.5)
     stroma_at = -0.7 if malignant else -0.95
-    base = (field - np.float32(stroma_at)) / slope
-    crop = int(round(margin / wide.mpp))
-    cut = (slice(crop, crop + coarse.height), slice(crop, crop + coarse.width))
-    level = magnify(np.ascontiguousarray(field[cut]), step, view)
-    depth = magnify(np.ascontiguousarray(base[cut]), step, view)
+    base = land.above(stroma_at)
+    level, depth = land.pixels(land.field), land.pixels(base)
     spacing = 13.0 if malignant else 12.0
-    tiling = cells(coarse, spacing, seed + 3, 0.42)
-    border = magnify(tiling.border, step, view)
+    border = magnify(cells(view.coarse(2), spacing, seed + 3, 0.42).border, 2, view)
     rough, grain = sample_flat("cloud", view, seed % 89), sample_flat("grain", view, seed % 83)
     inside = ramp(depth + 0.5 * rough, -0.4, 0.6)
     horny_at = (0.95 if malignant else 0.85) - 0.35 * traits.secretion if keratin else 9.0
@@ -285,30 +305,23 @@ def squamous(view: View, traits: Traits, seed: int, keratin: bool, malignant: bo
     layer.h = layer.h * (1 - inside) + np.clip(h, 0, None) * inside
     layer.stamps = keep_where(layer, view, depth < -1.5)
 
-    def at(points: Points, plane: Floats) -> Floats:
-        rows = np.clip(((points.y - wide.y0) / wide.mpp).astype(int), 0, wide.height - 1)
-        cols = np.clip(((points.x - wide.x0) / wide.mpp).astype(int), 0, wide.width - 1)
-        out: Floats = plane[rows, cols]
-        return out
-
     centres = cell_seeds(view, spacing, seed + 3, 10, 0.42)
-    d, lv = at(centres, base), at(centres, field)
-    along = np.arctan2(at(centres, gx), -at(centres, gy))
-    prickle = (d > 9) & (lv < horny_at - 0.25)
-    layer.nuclei("squamous3" if malignant else "prickle", view, centres.where(prickle), strength=0.95 + 0.45 * traits.atypia)
-    flat = (d > 9) & (lv >= horny_at - 0.25) & (lv < horny_at) & (centres.chance(7) < 0.7)
+    d, height = land.at(centres, base), land.at(centres, land.field)
+    along = land.uphill(centres) + np.float32(np.pi / 2)
+    prickle = (d > 9) & (height < horny_at - 0.25)
+    strength = 0.95 + 0.45 * traits.atypia
+    layer.nuclei("squamous3" if malignant else "prickle", view, centres.where(prickle), strength=strength)
+    flat = (d > 9) & (height >= horny_at - 0.25) & (height < horny_at) & (centres.chance(7) < 0.7)
     layer.nuclei("flat", view, centres.where(flat), along[flat])
-    ghosts = (lv >= horny_at) & (centres.chance(7) < (0.3 if malignant else 0.08))
+    ghosts = (height >= horny_at) & (centres.chance(7) < (0.3 if malignant else 0.08))
     layer.nuclei("ghost", view, centres.where(ghosts), along[ghosts])
     row = scatter(view, 6.6, seed + 5, 8, 0.35)
-    dr = at(row, base)
-    row = row.where((dr > 2) & (dr < 9.5))
-    radial = np.arctan2(at(row, gy), at(row, gx))
-    layer.nuclei("squamous3" if malignant else "basal", view, row.where(row.chance(7) < (0.6 if malignant else 1.0)),
-                 radial[row.chance(7) < (0.6 if malignant else 1.0)])
+    from_base = land.at(row, base)
+    share = 0.6 if malignant else 1.0
+    row = row.where((from_base > 2) & (from_base < 9.5) & (row.chance(7) < share))
+    layer.nuclei("squamous3" if malignant else "basal", view, row, land.uphill(row))
     if malignant:
-        dividing = centres.where(prickle & (centres.chance(9) < 0.03 + 0.04 * traits.atypia))
+        dividing = centres.where(prickle & (centres.chance(9) < 0.02 + 0.03 * traits.atypia))
         layer.nuclei("mitosis", view, dividing)
     inflammation(layer, view, seed + 9, 0.02 + 0.03 * traits.cells)
-    capillaries(layer, view, seed + 10, 120, 0.0, traits.blood)
     return layer

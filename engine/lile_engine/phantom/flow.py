@@ -40,8 +40,13 @@ def flow(
 
     ``crimp`` µm is a finer waviness, ``rough`` µm the unevenness of single fibrils.
     """
-    wide = View(view.x0 - 24, view.y0 - 24, int((view.width * view.mpp + 48) / _STEP) + 2,
-                int((view.height * view.mpp + 48) / _STEP) + 2, _STEP)
+    wide = View(
+        view.x0 - 24,
+        view.y0 - 24,
+        int((view.width * view.mpp + 48) / _STEP) + 2,
+        int((view.height * view.mpp + 48) / _STEP) + 2,
+        _STEP,
+    )
 
     def bend(at: View) -> Floats:
         field = np.float32(sway) * smooth(at, scale, seed) + np.float32(sway * 0.4) * smooth(at, scale * 0.45, seed + 1)

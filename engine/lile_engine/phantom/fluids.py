@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lile_engine.phantom.connective import capillaries, dense_stroma, ramp
 from lile_engine.phantom.flow import flow
 from lile_engine.phantom.layer import Layer, Traits, keep_where
 from lile_engine.phantom.noise import (
+    Floats,
     Points,
     View,
     cell_seeds,
@@ -71,7 +73,9 @@ def mucin(view: View, traits: Traits, seed: int) -> Layer:
     layer.h = np.clip((0.24 + 0.04 * ground + 0.02 * wide + wrinkle) * thick, 0.01, None)
     layer.e = np.clip((0.15 + 0.02 * ground + 0.9 * wrinkle) * thick, 0.0, None)
     # Pink fibrin or collagen drawn out between the strands, more in some slides than in others.
-    cord = ramp(1.2 * wide + 0.6 * strand + 0.3 * ground + 0.3 * rough, 2.1 - 1.0 * traits.cells, 2.9 - 1.0 * traits.cells)
+    cord = ramp(
+        1.2 * wide + 0.6 * strand + 0.3 * ground + 0.3 * rough, 2.1 - 1.0 * traits.cells, 2.9 - 1.0 * traits.cells
+    )
     layer.e += cord * (0.50 + 0.12 * strand)
     layer.h += 0.08 * cord
     bubbles = scatter(view, 26, seed + 4, 14)
@@ -123,7 +127,9 @@ def blood(view: View, traits: Traits, seed: int) -> Layer:
     layer.h = layer.e * 0.08
     points = scatter(view, 5.0 + 1.0 * traits.oedema, seed + 2, 6, 0.5)
     here = smooth_at(points.x, points.y, 45, seed + 1)
-    few = points.chance(7) < np.clip(0.92 - 0.75 * ramp(here, 0.9 - 0.9 * traits.oedema, 1.6 - 0.9 * traits.oedema), 0.04, 1)
+    few = points.chance(7) < np.clip(
+        0.92 - 0.75 * ramp(here, 0.9 - 0.9 * traits.oedema, 1.6 - 0.9 * traits.oedema), 0.04, 1
+    )
     points = points.where(few)
     for part, strength in ((points.chance(8) < 0.5, 0.85), (points.chance(8) >= 0.5, 1.0)):
         layer.discs(2.8, view, points.where(part), "r", strength, hides=0.35, pallor=0.25, rough=0.12, spread=0.12)
@@ -150,11 +156,13 @@ def vessel(view: View, traits: Traits, seed: int) -> Layer:
     inner = spacing * (0.16 + 0.12 * seeds.chance(1))
     wall = 10 + 26 * seeds.chance(2)
 
-    def ring(radius: np.ndarray, at_theta: np.ndarray, of: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-        bumps = 1 + 0.14 * np.cos(2 * at_theta + 6.28 * seeds.chance(3)[of]) + 0.05 * np.cos(3 * at_theta + 6.28 * seeds.chance(4)[of])
-        return radius[of] * bumps
+    phases = 6.28 * seeds.chance(3), 6.28 * seeds.chance(4)
 
-    lumen_at = ring(inner, theta, number)
+    def ring(at_theta: Floats, of: NDArray[np.int64]) -> Floats:
+        bumps = 1 + 0.14 * np.cos(2 * at_theta + phases[0][of]) + 0.05 * np.cos(3 * at_theta + phases[1][of])
+        return (inner[of] * bumps).astype(np.float32)
+
+    lumen_at = ring(theta, number)
     rough = sample_flat("cloud", view, seed % 89)
     depth = distance - lumen_at + 0.5 * rough
     thick = wall[number]
@@ -172,11 +180,11 @@ def vessel(view: View, traits: Traits, seed: int) -> Layer:
     layer.h = (layer.h * (1 - open_) + 0.01 * open_).astype(np.float32)
     layer.stamps = keep_where(layer, view, depth > thick)
 
-    def polar(points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    def polar(points: Points) -> tuple[Floats, Floats, NDArray[np.int64]]:
         near = np.argmin((points.x[:, None] - seeds.x[None]) ** 2 + (points.y[:, None] - seeds.y[None]) ** 2, axis=1)
         px, py = points.x - seeds.x[near], points.y - seeds.y[near]
         turn = np.arctan2(py, px)
-        return np.hypot(px, py) - ring(inner, turn, near), turn, near
+        return np.hypot(px, py) - ring(turn, near), turn, near
 
     points = scatter(view, 12, seed + 5, 9)
     d, turn, near = polar(points)

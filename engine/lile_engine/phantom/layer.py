@@ -78,8 +78,16 @@ class Layer:
         self.stamps.append(Stamps(bank, points.x, points.y, index, full * (0.80 + 0.36 * points.chance(2)), "h", 0.30))
 
     def discs(
-        self, radius: float, view: View, points: Points, dye: str, strength: float,
-        hides: float = 0.3, pallor: float = 0.0, rough: float = 0.08, spread: float = 0.1,
+        self,
+        radius: float,
+        view: View,
+        points: Points,
+        dye: str,
+        strength: float,
+        hides: float = 0.3,
+        pallor: float = 0.0,
+        rough: float = 0.08,
+        spread: float = 0.1,
     ) -> None:
         """Adds round bodies (cytoplasm, red cells, vacuoles with strength 0)."""
         if not len(points):

@@ -19,6 +19,7 @@ Ints = NDArray[np.int64]
 TEXTURE_SIZE = 1024
 # Mean over a cell of the sum of squared cubic B-spline weights; makes smooth noise of unit variance.
 _SPLINE_POWER = 0.4794
+_UNIT = np.sqrt(np.float32(12)) / np.float32(_SPLINE_POWER)
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,15 @@ def smooth(view: View, scale: float, seed: int) -> Floats:
     wx, i0, ni = _spline((view.x0 + 0.5 * view.mpp) / scale, view.mpp / scale, view.width)
     wy, j0, nj = _spline((view.y0 + 0.5 * view.mpp) / scale, view.mpp / scale, view.height)
     i, j = np.meshgrid(np.arange(i0, i0 + ni), np.arange(j0, j0 + nj))
-    lattice = (uniform(i, j, seed) - 0.5) * np.float32(np.sqrt(12) / _SPLINE_POWER)
+    lattice = (uniform(i, j, seed) - np.float32(0.5)) * _UNIT
     out: Floats = (wy @ lattice) @ wx.T
     return out
+
+
+def slopes(field: Floats, pitch: float) -> tuple[Floats, Floats]:
+    """Derivatives of a field [h, w] down and to the right, per µm, for pixels of ``pitch`` µm."""
+    down, right = np.gradient(field, pitch)
+    return np.asarray(down, np.float32), np.asarray(right, np.float32)
 
 
 def fractal(view: View, scale: float, seed: int, octaves: int = 3, gain: float = 0.5) -> Floats:
@@ -106,7 +113,8 @@ def smooth_at(x: NDArray[np.floating], y: NDArray[np.floating], scale: float, se
     for b in range(4):
         for a in range(4):
             total += wx[a] * wy[b] * (uniform(bx + a - 1, by + b - 1, seed) - 0.5)
-    return (total * (np.sqrt(12) / _SPLINE_POWER)).astype(np.float32)
+    out: Floats = (total * (np.sqrt(12) / _SPLINE_POWER)).astype(np.float32)
+    return out
 
 
 def _weights(f: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -225,7 +233,10 @@ def magnify(field: Floats, step: int, view: View) -> Floats:
         return field
     y = np.clip((np.arange(view.height) + 0.5) / step - 0.5, 0, field.shape[0] - 1)
     x = np.clip((np.arange(view.width) + 0.5) / step - 0.5, 0, field.shape[1] - 1)
-    y0, x0 = np.minimum(y.astype(int), max(field.shape[0] - 2, 0)), np.minimum(x.astype(int), max(field.shape[1] - 2, 0))
+    y0, x0 = (
+        np.minimum(y.astype(int), max(field.shape[0] - 2, 0)),
+        np.minimum(x.astype(int), max(field.shape[1] - 2, 0)),
+    )
     fy, fx = (y - y0).astype(np.float32)[:, None], (x - x0).astype(np.float32)[None, :]
     y1, x1 = np.minimum(y0 + 1, field.shape[0] - 1), np.minimum(x0 + 1, field.shape[1] - 1)
     rows = field[y0] * (1 - fy) + field[y1] * fy
@@ -271,13 +282,14 @@ def texture(kind: str) -> Floats:
     elif kind in ("web", "mesh"):
         # Where a smooth field crosses zero runs a thin line; several scales of them branch and meet.
         stretch = 1.0 if kind == "web" else 2.6
-        field = sum(
-            np.exp(-((filtered(size * stretch, size) / width) ** 2)) * np.clip(0.75 + 0.5 * filtered(18, 18), 0, 2) * weight
-            for size, width, weight in ((13, 0.17, 1.0), (7, 0.22, 0.8), (24, 0.11, 1.0))
-        )
+        field = np.zeros((n, n))
+        for size, width, weight in ((13, 0.17, 1.0), (7, 0.22, 0.8), (24, 0.11, 1.0)):
+            ridge = np.exp(-((filtered(size * stretch, size) / width) ** 2))
+            field += ridge * np.clip(0.75 + 0.5 * filtered(18, 18), 0, 2) * weight
     else:
         raise ValueError(f"There is no texture {kind!r}.")
-    return ((field - field.mean()) / field.std()).astype(np.float32)
+    unit: Floats = ((field - field.mean()) / field.std()).astype(np.float32)
+    return unit
 
 
 def sample(kind: str, u: Floats, v: Floats) -> Floats:

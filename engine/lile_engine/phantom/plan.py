@@ -15,14 +15,32 @@ from scipy import ndimage
 from lile_engine.errors import DataError
 from lile_engine.phantom.layer import Traits
 from lile_engine.phantom.noise import Floats, View, magnify, smooth
-from lile_engine.phantom.tissue import TISSUES, random_traits, tissue_named
+from lile_engine.phantom.tissue import random_traits, tissue_named
 
 # Tissues that lie beside each other in a body lie beside each other in this order, and so on the slide.
 _NEIGHBOURS = (
-    "keratinising squamous epithelium", "squamous epithelium", "squamous cell carcinoma", "spindle cell tumour",
-    "necrosis", "adenocarcinoma grade 3", "adenocarcinoma grade 2", "mucin", "adenocarcinoma grade 1",
-    "desmoplastic stroma", "lymphoid aggregate", "normal mucosa", "benign glands", "loose stroma", "vessel", "blood",
-    "smooth muscle", "dense stroma", "nerve", "adipose", "bone", "cartilage",
+    "keratinising squamous epithelium",
+    "squamous epithelium",
+    "squamous cell carcinoma",
+    "spindle cell tumour",
+    "necrosis",
+    "adenocarcinoma grade 3",
+    "adenocarcinoma grade 2",
+    "mucin",
+    "adenocarcinoma grade 1",
+    "desmoplastic stroma",
+    "lymphoid aggregate",
+    "normal mucosa",
+    "benign glands",
+    "loose stroma",
+    "vessel",
+    "blood",
+    "smooth muscle",
+    "dense stroma",
+    "nerve",
+    "adipose",
+    "bone",
+    "cartilage",
 )
 _SMALLEST_REGION_UM = 190.0
 _LARGEST_REGION_UM = 1500.0
@@ -46,7 +64,7 @@ class Plan:
     regions: tuple[PlannedRegion, ...]
 
     def window(self, x: int, y: int, width: int, height: int) -> tuple[NDArray[np.int16], int, int]:
-        """The cells around a rectangle of level-0 pixels with two to spare on each side, and their first column, row."""
+        """The cells around a rectangle of level-0 pixels with two to spare on each side; their first column and row."""
         c0, c1 = x // self.pitch - 2, -(-(x + width) // self.pitch) + 2
         r0, r1 = y // self.pitch - 2, -(-(y + height) // self.pitch) + 2
         rows = np.clip(np.arange(r0, r1), 0, self.labels.shape[0] - 1)
@@ -54,13 +72,13 @@ class Plan:
         return self.labels[np.ix_(rows, cols)], c0, r0
 
 
-def plan_slide(
-    width: int, height: int, mpp: float, seed: int, tissues: Sequence[str] | None = None, pitch: int = 8
-) -> Plan:
+def plan_slide(width: int, height: int, mpp: float, seed: int, tissues: Sequence[str] | None = None) -> Plan:
     """Lays regions of ``tissues`` (default: as many kinds as find room) side by side within a tissue outline."""
-    names = list(tissues) if tissues is not None else [name for name in _NEIGHBOURS]
+    names = list(tissues) if tissues is not None else list(_NEIGHBOURS)
     for name in names:
         tissue_named(name)
+    # Fine enough for the eye, coarse enough for the memory.
+    pitch = max(8, 8 * round(max(width, height) / 32_000))
     names = [name for name in names if name != "background"]
     rng = np.random.default_rng([seed & 0xFFFFFFFF, 20])
     area = width * height * mpp**2
@@ -110,8 +128,15 @@ def _snake(count: int, shape: tuple[int, int], rng: np.random.Generator) -> Floa
 
 
 def _strip(
-    top: int, bottom: int, shape: tuple[int, int], seeds: Floats, cell_um: float, spread: float, offset: float,
-    phase: NDArray[np.float64], seed: int,
+    top: int,
+    bottom: int,
+    shape: tuple[int, int],
+    seeds: Floats,
+    cell_um: float,
+    spread: float,
+    offset: float,
+    phase: NDArray[np.float64],
+    seed: int,
 ) -> NDArray[np.int16]:
     """Region numbers of the plan's rows top .. bottom."""
     view = View(offset, offset + top * cell_um, shape[1], bottom - top, cell_um)
@@ -168,16 +193,14 @@ def soft_masks(plan: Plan, x: int, y: int, width: int, height: int) -> dict[int,
     for k in present:
         soft = ndimage.gaussian_filter((cells == k).astype(np.float32), 0.6)
         full = magnify(soft, plan.pitch, grown)[top : top + height, left : left + width]
-        # Steep, so that a border is about two pixels wide.
-        sharp = np.clip((full - 0.5) * np.float32(plan.pitch / 2) + 0.5, 0, 1)
-        masks[int(k)] = sharp
-        total += sharp
-    # Where three regions meet none may reach a half: the strongest takes it.
-    for k in list(masks):
-        masks[k] = masks[k] / np.maximum(total, np.float32(1e-3))
-        if not masks[k].any():
+        # Steep, so that a border is a few pixels wide; the shares still sum to 1 where three regions meet.
+        weight = np.square(np.square(np.square(full)))
+        masks[int(k)] = weight
+        total += weight
+    for k, weight in list(masks.items()):
+        shared: Floats = (weight / total).astype(np.float32)
+        if shared.max() > 1e-3:
+            masks[k] = shared
+        else:
             del masks[k]
     return masks
-
-
-__all__ = ["TISSUES", "Plan", "PlannedRegion", "plan_slide", "soft_masks"]

@@ -51,8 +51,11 @@ def encoded_tiles(rows: Strip) -> Iterator[bytes]:
             full = np.full((TILE, TILE, 3), 255, np.uint8)
             full[: tile.shape[0], : tile.shape[1]] = tile
             tile = full
-        yield imagecodecs.jpeg8_encode(np.ascontiguousarray(tile), level=_QUALITY, colorspace="RGB",
-                                       outcolorspace="YCBCR", subsampling="420")
+        yield bytes(
+            imagecodecs.jpeg8_encode(
+                np.ascontiguousarray(tile), level=_QUALITY, colorspace="RGB", outcolorspace="YCBCR", subsampling="420"
+            )
+        )
 
 
 def halved(rows: Strip) -> Strip:
@@ -95,19 +98,29 @@ def write_pyramid(path: Path, width: int, height: int, mpp: float, strips: Itera
             descend(strip, row >= height, 0)
             yield from encoded_tiles(strip)
 
-    options = {
-        "dtype": np.uint8, "tile": (TILE, TILE), "compression": "jpeg", "photometric": "ycbcr", "subsampling": (2, 2),
-        "metadata": None, "software": "lile phantom", "resolutionunit": "CENTIMETER",
-    }
+    def page(tiff: tifffile.TiffWriter, tiles: Iterator[bytes], w: int, h: int, reduced: bool) -> None:
+        resolution = (10_000 / mpp * w / width, 10_000 / mpp * h / height)
+        tiff.write(
+            tiles,
+            shape=(h, w, 3),
+            dtype=np.uint8,
+            tile=(TILE, TILE),
+            compression="jpeg",
+            photometric="ycbcr",
+            subsampling=(2, 2),
+            metadata=None,
+            software="lile phantom",
+            resolution=resolution,
+            resolutionunit="CENTIMETER",
+            description=None if reduced else note,
+            subfiletype=1 if reduced else 0,
+        )
+
     try:
         with tifffile.TiffWriter(path, bigtiff=width * height > 3_000_000_000) as tiff:
-            per_cm = 10_000 / mpp
-            tiff.write(base(), shape=(height, width, 3), resolution=(per_cm, per_cm), description=note, **options)
+            page(tiff, base(), width, height, False)
             for level in levels:
-                scaled = (per_cm * level.width / width, per_cm * level.height / height)
-                tiff.write(level.stored(), shape=(level.height, level.width, 3), subfiletype=1, resolution=scaled, **options)
+                page(tiff, level.stored(), level.width, level.height, True)
     finally:
         for level in levels:
             level.spool.close()
-
-

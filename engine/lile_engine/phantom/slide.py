@@ -70,7 +70,11 @@ def draw_slide(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_pyramid(
-            partial, width, height, mpp, _strips(painter, width, height, meter, cancel),
+            partial,
+            width,
+            height,
+            mpp,
+            _strips(painter, width, height, meter, cancel),
             f"Phantom tissue drawn by LILE Desktop, seed {seed}; no patient.",
         )
         write_truth(truth, plan, width, height, seed)
@@ -101,9 +105,7 @@ def _strips(
 class _SlidePainter:
     """Draws any rectangle of one slide; neighbours fit, because everything depends on the place alone."""
 
-    def __init__(
-        self, plan: Plan, mpp: float, stain: Stain, artefacts: Artefacts, origin: float, grain: int
-    ) -> None:
+    def __init__(self, plan: Plan, mpp: float, stain: Stain, artefacts: Artefacts, origin: float, grain: int) -> None:
         self._plan, self._mpp, self._stain, self._artefacts = plan, mpp, stain, artefacts
         self._origin, self._grain = origin, grain
 
@@ -123,7 +125,8 @@ class _SlidePainter:
         h_plane, e_plane, r_plane = planes
         press((h_plane, e_plane, r_plane), view, stamps)
         self._artefacts.fold((h_plane, e_plane, r_plane), glass)
-        image = develop(h_plane, e_plane, r_plane, self._stain, self._mpp, sample_flat("grain", glass, self._grain, 2.0))
+        grain = sample_flat("grain", glass, self._grain, 2.0)
+        image = develop(h_plane, e_plane, r_plane, self._stain, self._mpp, grain)
         image = self._artefacts.finish(image, glass)
         return image[pad : pad + height, pad : pad + width]
 

@@ -206,7 +206,11 @@ def direction_index(angle: NDArray[np.floating], chance: NDArray[np.floating]) -
 
 
 def splat(
-    plane: Floats, bank_plane: Floats, x: NDArray[np.integer], y: NDArray[np.integer], index: NDArray[np.int64],
+    plane: Floats,
+    bank_plane: Floats,
+    x: NDArray[np.integer],
+    y: NDArray[np.integer],
+    index: NDArray[np.int64],
     strength: Floats | None = None,
 ) -> None:
     """Raises ``plane`` [h, w] to the stamps ``bank_plane[index]`` centred at pixels (x, y), in place."""

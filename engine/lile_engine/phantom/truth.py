@@ -69,6 +69,15 @@ def _area(ring: Ring) -> float:
     return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
 
 
+# Neighbour (row, column) across each side of a cell, and the side's corners (x, y) with the cell on the right hand.
+_SIDES = (
+    (-1, 0, (0, 0), (1, 0)),
+    (0, 1, (1, 0), (1, 1)),
+    (1, 0, (1, 1), (0, 1)),
+    (0, -1, (0, 1), (0, 0)),
+)
+
+
 def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     """Closed outlines float64[n, 2] (x, y in cells) of a 4-connected mask: the outer one and its holes.
 
@@ -77,7 +86,7 @@ def outlines(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     padded = np.pad(mask, 1)
     # Directed cracks, the mask on their right hand: start corner -> end corner.
     edges: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for dy, dx, start, end in ((-1, 0, (0, 0), (1, 0)), (0, 1, (1, 0), (1, 1)), (1, 0, (1, 1), (0, 1)), (0, -1, (0, 1), (0, 0))):
+    for dy, dx, start, end in _SIDES:
         beyond = padded[1 + dy : padded.shape[0] - 1 + dy, 1 + dx : padded.shape[1] - 1 + dx]
         rows, cols = np.nonzero(mask & ~beyond)
         for r, c in zip(rows.tolist(), cols.tolist(), strict=True):
