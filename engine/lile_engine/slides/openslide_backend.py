@@ -54,7 +54,7 @@ class OpenSlideBackend:
         self._handle: openslide.OpenSlide | None = self._open()
         try:
             self._describe(self._handle)
-        except (openslide.OpenSlideError, OSError) as error:
+        except (openslide.OpenSlideError, OSError, KeyError, ValueError) as error:
             raise SlideError(f"{path.name} is damaged: its properties cannot be read; copy it again.") from error
         self._direct: TiffTiles | None = open_tiff_tiles(path, self.vendor, self.levels, self._read_painted)
 
@@ -133,7 +133,7 @@ class OpenSlideBackend:
             if width * height > _MOST_TILE_PIXELS:
                 raise SlideError(f"The {name} image of {self._path.name} is too large ({width} x {height} pixels).")
             image = handle.associated_images[name]
-        except (openslide.OpenSlideError, MemoryError) as error:
+        except (openslide.OpenSlideError, MemoryError, KeyError) as error:
             self._replace(handle)
             raise SlideError(f"The {name} image of {self._path.name} is damaged.") from error
         white = Image.new("RGBA", image.size, (255, 255, 255, 255))

@@ -7,48 +7,19 @@ a picture is there at once; the first read of a fine level decodes all of it and
 from __future__ import annotations
 
 import threading
-import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import (
-    BmpImagePlugin,
-    ExifTags,
-    Image,
-    ImageOps,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    TiffTags,
-    WebPImagePlugin,
-)
+from PIL import Image, TiffTags
 
 from lile_engine.errors import SlideError
 from lile_engine.slides.identity import file_identity
+from lile_engine.slides.plain_pixels import FORMATS, check_end, check_size, decode, halved, too_large, upright_size
 from lile_engine.slides.types import Level, Pixels
 
-MAX_PIXELS = 300_000_000  # 1.2 GB in memory; what is larger belongs into a pyramidal file
-_SUSPECT_ABOVE = 64_000_000  # from here on, pixels must be backed by bytes in the file:
-_SUSPECT_RATIO = 250  # no scan is compressed further than to a byte for this many pixels
 _SMALLEST_LEVEL = 256
 _MOST_PAGES = 64
-# Only these parsers ever see a file.
-_FORMATS = [
-    plugin.format
-    for plugin in (
-        PngImagePlugin.PngImageFile,
-        JpegImagePlugin.JpegImageFile,
-        TiffImagePlugin.TiffImageFile,
-        BmpImagePlugin.BmpImageFile,
-        WebPImagePlugin.WebPImageFile,
-    )
-]
 _JPEG_REDUCTION = 3  # libjpeg decodes at 1/8 as it goes
-
-# Our own, higher limit is checked with a sentence instead; and a damaged tag is no news for the console.
-Image.MAX_IMAGE_PIXELS = MAX_PIXELS
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 class PlainBackend:
@@ -61,17 +32,17 @@ class PlainBackend:
         self._path = path
         # Two locks, so that the coarse picture need not wait for the fine one.
         self._fine_lock, self._coarse_lock = threading.Lock(), threading.Lock()
-        self._pyramid: list[Image.Image] = []  # all levels, once level 0 is decoded
-        self._coarse: list[Image.Image] = []  # the levels from _JPEG_REDUCTION on, once decoded reduced
+        self._pyramid: list[Pixels] = []  # all levels, once level 0 is decoded
+        self._coarse: list[Pixels] = []  # the levels from _JPEG_REDUCTION on, once decoded reduced
         self._failure: SlideError | None = None
         self._closed = False
         try:
-            with Image.open(path, formats=_FORMATS) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 self._describe(image)
         except SlideError:
             raise
         except Image.DecompressionBombError as error:
-            raise SlideError(_too_large(path)) from error
+            raise SlideError(too_large(path)) from error
         except Exception as error:  # Pillow's parsers raise what they stumble over, of any type
             raise SlideError(
                 f"{path.name} is not a slide or image that can be read; is it complete, and of a known format?"
@@ -87,9 +58,9 @@ class PlainBackend:
         if len(sizes) > 1:
             image.seek(self._page)
             self.properties["image.pages"] = str(len(sizes))
-        _check_size(self._path, image.size)
-        _check_end(self._path, image)
-        width, height = _upright_size(image)
+        check_size(self._path, image.size)
+        check_end(self._path, image)
+        width, height = upright_size(image)
         levels = []
         for power in range(16):
             w, h = -(-width // 2**power), -(-height // 2**power)
@@ -127,14 +98,24 @@ class PlainBackend:
             self.properties["tiff.XResolution"], self.properties["tiff.YResolution"] = str(float(x)), str(float(y))
 
     def read_rgb(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
-        return np.array(self._window(x, y, level, w, h).convert("RGB"))
+        stored = self._level(level)
+        height, width = stored.shape[:2]
+        left, top = _nearest(level, x), _nearest(level, y)
+        x0, y0, x1, y1 = max(left, 0), max(top, 0), min(left + w, width), min(top + h, height)
+        inside = (x1 - x0, y1 - y0) == (w, h)
+        window = np.empty((h, w, 3), np.uint8) if inside else np.full((h, w, 3), 255, np.uint8)
+        if x0 < x1 and y0 < y1:
+            part = stored[y0:y1, x0:x1]
+            window[y0 - top : y1 - top, x0 - left : x1 - left] = part if part.ndim == 3 else part[..., np.newaxis]
+        return window
 
     def origin(self, level: int, x: int) -> float:
         return float(_nearest(level, x))
 
     def read_associated(self, name: str) -> Pixels:
         page = int(name.removeprefix("page ")) - 1
-        return np.array(self._decode(page, 1).convert("RGB"))
+        pixels = decode(self._path, page)
+        return pixels if pixels.ndim == 3 else np.repeat(pixels[..., np.newaxis], 3, axis=2)
 
     def prepare(self) -> None:
         if self.format == "JPEG" and len(self.levels) > _JPEG_REDUCTION:
@@ -145,26 +126,13 @@ class PlainBackend:
         self._closed = True
         self._pyramid, self._coarse = [], []
 
-    def _window(self, x: int, y: int, level: int, w: int, h: int) -> Image.Image:
-        image = self._level_image(level)
-        left, top = _nearest(level, x), _nearest(level, y)
-        box = (max(left, 0), max(top, 0), min(left + w, image.width), min(top + h, image.height))
-        if box[0] >= box[2] or box[1] >= box[3]:
-            return Image.new("RGB", (w, h), (255, 255, 255))
-        part = image.crop(box)
-        if part.size == (w, h):
-            return part
-        window = Image.new("RGB", (w, h), (255, 255, 255))
-        window.paste(part, (box[0] - left, box[1] - top))
-        return window
-
-    def _level_image(self, level: int) -> Image.Image:
+    def _level(self, level: int) -> Pixels:
         self._check_usable()
         if level >= _JPEG_REDUCTION and self.format == "JPEG":
             return self._rough()[level - _JPEG_REDUCTION]
         return self._fine()[level]
 
-    def _rough(self) -> list[Image.Image]:
+    def _rough(self) -> list[Pixels]:
         with self._coarse_lock:
             self._check_usable()
             coarse = self._coarse or self._pyramid[_JPEG_REDUCTION:] or self._build(_JPEG_REDUCTION)
@@ -172,7 +140,7 @@ class PlainBackend:
                 self._coarse = coarse
             return coarse
 
-    def _fine(self) -> list[Image.Image]:
+    def _fine(self) -> list[Pixels]:
         with self._fine_lock:
             self._check_usable()
             pyramid = self._pyramid or self._build(0)
@@ -186,109 +154,23 @@ class PlainBackend:
         if self._failure is not None:
             raise self._failure
 
-    def _build(self, first_level: int) -> list[Image.Image]:
+    def _build(self, first_level: int) -> list[Pixels]:
         try:
-            image = self._decode(self._page, 2**first_level)
+            built = [decode(self._path, self._page, 2**first_level)]
+        except MemoryError as error:
+            raise SlideError(f"There is not enough memory to open {self._path.name}; close other slides.") from error
         except SlideError as error:
             self._failure = error  # decoding is long and would fail again at every read
             raise
-        built = [image]
+        first = self.levels[first_level]
+        if built[0].shape[:2] != (first.height, first.width):  # a reduced JPEG may be a pixel off
+            fitted = Image.fromarray(built[0]).resize((first.width, first.height), Image.Resampling.BOX)
+            built[0] = np.asarray(fitted)
         for _ in self.levels[first_level + 1 :]:
-            built.append(built[-1].reduce(2))
+            built.append(halved(built[-1]))
         return built
-
-    def _decode(self, page: int, reduction: int) -> Image.Image:
-        """The page as an upright "L" or "RGB" image, 1 / reduction of its size (JPEG only)."""
-        try:
-            with Image.open(self._path, formats=_FORMATS) as image:
-                if page:
-                    image.seek(page)
-                _check_size(self._path, image.size)
-                if reduction > 1:
-                    # Rounded down, or Pillow would settle for half the reduction.
-                    image.draft(image.mode, (image.width // reduction or 1, image.height // reduction or 1))
-                image.load()
-                ImageOps.exif_transpose(image, in_place=True)  # otherwise it copies even what is upright
-                plain = _to_plain_mode(image)
-                if reduction > 1:
-                    level = self.levels[reduction.bit_length() - 1]
-                    if plain.size != (level.width, level.height):
-                        plain = plain.resize((level.width, level.height), Image.Resampling.BOX)
-                return plain
-        except SlideError:
-            raise
-        except Image.DecompressionBombError as error:
-            raise SlideError(_too_large(self._path)) from error
-        except MemoryError as error:
-            raise SlideError(f"There is not enough memory to open {self._path.name}; close other slides.") from error
-        except Exception as error:  # as above: any type may come out of a damaged file
-            raise SlideError(f"{self._path.name} is damaged or incomplete; copy it again.") from error
 
 
 def _nearest(level: int, x: int) -> int:
     """The level pixel whose corner lies nearest to level-0 pixel x."""
     return (2 * x + (1 << level)) >> (level + 1)
-
-
-def _too_large(path: Path) -> str:
-    return f"{path.name} is too large for a plain image; convert it to a pyramidal TIFF."
-
-
-def _check_size(path: Path, size: tuple[int, int]) -> None:
-    pixels = size[0] * size[1]
-    if pixels <= 0:
-        raise SlideError(f"{path.name} has no pixels.")
-    if pixels > MAX_PIXELS:
-        raise SlideError(_too_large(path))
-    if pixels > _SUSPECT_ABOVE and pixels > _SUSPECT_RATIO * path.stat().st_size:
-        raise SlideError(
-            f"{path.name} claims {size[0]} x {size[1]} pixels in a file far too small for them; it is not opened."
-        )
-
-
-def _check_end(path: Path, image: Image.Image) -> None:
-    """A TIFF says where its strips or tiles lie, so one that was cut short is found before it is decoded."""
-    tags = getattr(image, "tag_v2", None)
-    if tags is None:
-        return
-    pairs = [zip(tags.get(offset, ()), tags.get(count, ()), strict=False) for offset, count in ((273, 279), (324, 325))]
-    ends = [offset + count for pair in pairs for offset, count in pair]
-    if not ends or max(ends) > path.stat().st_size:
-        raise SlideError(f"{path.name} is incomplete: its pixels lie beyond its end; copy it again.")
-
-
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """The size after the EXIF orientation is applied (Pillow has done that already for TIFF)."""
-    turned = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-    return (image.height, image.width) if turned else image.size
-
-
-def _to_plain_mode(image: Image.Image) -> Image.Image:
-    """Any mode as "L" or "RGB": 16 bit scaled by its own depth, alpha over white."""
-    if image.mode in ("L", "RGB"):
-        return image
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode.startswith("I") or image.mode == "F":
-        return _deep_grey_to_8_bit(image)
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
-
-
-def _deep_grey_to_8_bit(image: Image.Image) -> Image.Image:
-    """12-, 14- and 16-bit cameras by the least depth that holds them all; signed and float by their range."""
-    values = np.asarray(image)
-    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-    if finite.size == 0:
-        return Image.new("L", image.size, 255)
-    low, high = float(finite.min()), float(finite.max())
-    if values.dtype.kind == "f" or low < 0 or high > 65535:
-        span = max(high - low, 1e-12)
-    else:
-        low = 0.0
-        span = next(float(2**bits - 1) for bits in (8, 10, 12, 14, 16) if high <= 2**bits - 1)
-    scaled = np.nan_to_num((values.astype(np.float32) - low) * (255.0 / span))
-    return Image.fromarray(np.clip(np.rint(scaled), 0, 255).astype(np.uint8))

@@ -12,6 +12,7 @@ import math
 import numpy as np
 from PIL import Image
 
+from lile_engine.errors import SlideError
 from lile_engine.slides.backend import Backend
 from lile_engine.slides.types import Level, Pixels
 
@@ -19,6 +20,7 @@ from lile_engine.slides.types import Level, Pixels
 _LEVEL_TOLERANCE = 1.01
 # Up to this error (in output pixels, anywhere) a level read as it stands is the resampled picture.
 _NO_DRIFT = 0.05
+_MOST_SOURCE_PIXELS = 1_500_000_000  # for one picture: half a minute of decoding
 _BLOCK_PIXELS = 3072 * 3072  # of the level, read at a time, so that memory stays bounded
 
 
@@ -36,6 +38,10 @@ def read_scaled(backend: Backend, x: float, y: float, w: float, h: float, out_w:
     off = max(abs(backend.origin(level, x0) - x / down), abs(backend.origin(level, y0) - y / down))
     if off + max(abs(w / down - out_w), abs(h / down - out_h)) <= _NO_DRIFT:
         return backend.read_rgb(x0, y0, level, out_w, out_h)
+    if w / down * (h / down) > _MOST_SOURCE_PIXELS:
+        raise SlideError(
+            "This slide has no level coarse enough for an overview; convert it to a pyramidal TIFF to look at it."
+        )
     step_x, step_y = w / down / out_w, h / down / out_h  # level pixels per output pixel
     most = max(1.0, math.sqrt(_BLOCK_PIXELS))
     cols, rows = max(1, int(most / step_x)), max(1, int(most / step_y))

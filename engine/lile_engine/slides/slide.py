@@ -17,6 +17,7 @@ from lile_engine.slides.mpp import find_mpp, is_plausible, magnification_of, rem
 from lile_engine.slides.openslide_backend import OpenSlideBackend
 from lile_engine.slides.plain_backend import PlainBackend
 from lile_engine.slides.resample import read_scaled
+from lile_engine.slides.tiff_header import check_tiff
 from lile_engine.slides.types import Pixels, SlideInfo
 
 _MOST_READ_PIXELS = 100_000_000  # a single read; 400 MB
@@ -40,8 +41,7 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
             raise SlideError(f"{file.name} is not a file; name a slide.")
         if file.stat().st_size == 0:
             raise SlideError(f"{file.name} is empty; copy it again.")
-        with file.open("rb"):
-            pass
+        check_tiff(file)
         backend = _open_backend(file)
     except FileNotFoundError as error:
         raise SlideError(f"There is no file {file}; check the path.") from error

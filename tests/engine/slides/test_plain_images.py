@@ -15,6 +15,7 @@ from PIL import ExifTags, Image
 
 from lile_engine.errors import SlideError
 from lile_engine.slides import open_slide
+from lile_engine.slides.plain_pixels import halved
 
 Pixels = npt.NDArray[np.uint8]
 MakeTexture = Callable[..., Pixels]
@@ -171,3 +172,23 @@ def test_a_cut_tiff_is_told_when_opened(tmp_path: Path, make_texture: MakeTextur
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(SlideError, match=r"cut\.tif is incomplete"):
         open_slide(path)
+
+
+@pytest.mark.parametrize("shape", [(7, 5, 3), (2048, 6, 3), (2049, 3), (1, 1, 3)])
+def test_halving_takes_means_and_rounds_sizes_up(shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    half = halved(pixels)
+    assert half.shape == (-(-shape[0] // 2), -(-shape[1] // 2), *shape[2:])
+    for row in (0, half.shape[0] // 2, half.shape[0] - 1):
+        for col in (0, half.shape[1] - 1):
+            mean = pixels[2 * row : 2 * row + 2, 2 * col : 2 * col + 2].mean((0, 1))
+            assert np.abs(half[row, col] - mean).max() <= 1
+
+
+def test_an_image_of_cmyk_jpeg_and_of_grey_jpeg(tmp_path: Path, make_texture: MakeTexture) -> None:
+    for mode in ("CMYK", "L"):
+        picture = Image.fromarray(make_texture(90, 70)).convert(mode)
+        picture.save(tmp_path / "picture.jpg", quality=95)
+        with Image.open(tmp_path / "picture.jpg") as stored:
+            expected = np.asarray(stored.convert("RGB")).astype(int)
+        assert np.abs(whole(tmp_path / "picture.jpg") - expected).max() <= 2

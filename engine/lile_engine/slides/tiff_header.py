@@ -1,0 +1,80 @@
+"""Looks through the directories of a TIFF before any library does: absurd sizes crash some and fill the memory of all.
+
+Only what cannot be true is refused; what cannot be understood is left to the libraries.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+from lile_engine.errors import SlideError
+
+_MOST_TILE_PIXELS = 48_000_000  # OpenSlide holds a tile at 4 bytes a pixel, libtiff once more
+_MOST_DIRECTORIES, _MOST_ENTRIES = 512, 1024
+_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _HAMAMATSU = 256, 257, 322, 323, 324, 65420
+_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
+
+
+def check_tiff(path: Path) -> None:
+    """Raises SlideError for a TIFF with impossible tiles, or with fewer of them than its size needs. Raises OSError."""
+    with path.open("rb") as file:
+        try:
+            for directory in _directories(file, path.stat().st_size):
+                _check(path.name, directory)
+        except struct.error:
+            return  # cut within a directory; whoever reads it will say so
+
+
+def _directories(file: BinaryIO, size: int) -> list[dict[int, tuple[int, int]]]:
+    """For each directory: tag -> (count, first value if it is a whole number that stands in the entry, else 0)."""
+    head = file.read(16)
+    order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
+    if not order or len(head) < 8:
+        return []
+    (version,) = struct.unpack_from(order + "H", head, 2)
+    if version not in (42, 43):
+        return []
+    big = version == 43
+    word, entry_bytes, inline = ("Q", 20, 8) if big else ("I", 12, 4)
+    (offset,) = struct.unpack_from(order + word, head, 8 if big else 4)
+    found: list[dict[int, tuple[int, int]]] = []
+    seen: set[int] = set()
+    while offset and offset < size and offset not in seen and len(found) < _MOST_DIRECTORIES:
+        seen.add(offset)
+        file.seek(offset)
+        (count,) = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))
+        if not 0 < count <= _MOST_ENTRIES:
+            break
+        data = file.read(count * entry_bytes)
+        directory: dict[int, tuple[int, int]] = {}
+        for number in range(count):
+            at = number * entry_bytes
+            tag, kind, values = struct.unpack_from(order + "HH" + word, data, at)
+            code = _TYPES.get(kind, "")
+            fits = bool(code) and struct.calcsize(code) * values <= inline
+            value = struct.unpack_from(order + code, data, at + entry_bytes - inline)[0] if fits and values else 0
+            directory[tag] = (values, int(value))
+        if _HAMAMATSU in directory:  # its offsets are longer than the standard's
+            return []
+        found.append(directory)
+        (offset,) = struct.unpack(order + word, file.read(inline))
+    return found
+
+
+def _check(name: str, directory: dict[int, tuple[int, int]]) -> None:
+    if _TILE_WIDTH not in directory or _TILE_HEIGHT not in directory:
+        return
+    width, height, tile_w, tile_h = (
+        directory.get(tag, (0, 0))[1] for tag in (_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT)
+    )
+    if not 0 < tile_w * tile_h <= _MOST_TILE_PIXELS:
+        raise SlideError(
+            f"{name} has tiles of {tile_w} x {tile_h} pixels, which cannot be read; convert it to a TIFF with tiles "
+            "of 512."
+        )
+    needed = -(-width // tile_w) * -(-height // tile_h)
+    offsets = directory.get(_TILE_OFFSETS, (0, 0))[0]
+    if offsets < needed:
+        raise SlideError(f"{name} is damaged: it lists {offsets} tiles and needs {needed}; copy it again.")
