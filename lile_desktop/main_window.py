@@ -32,6 +32,7 @@ from lile_desktop.slide_list import SlideEntry
 from lile_desktop.theme import apply_theme, current_theme, theme_for
 from lile_desktop.training import TrainRequest, model_names
 from lile_desktop.viewer.slide_view import SlideView
+from lile_desktop.viewer.tools import TOOLS
 from lile_desktop.viewer_controller import ViewerController
 from lile_engine.answers import EngineInfo
 from lile_engine.archive.rows import SlideRow
@@ -41,7 +42,7 @@ TITLE = "LILE Desktop (research use only)"
 PAGES = ("page_viewer", "page_archive", "page_training")
 NEEDS_SLIDE = (
     "close_slide", "properties", "save_picture", "fit", "zoom_in", "zoom_out", "mag_10", "mag_20", "mag_40",
-    "tool_move", "tool_rectangle", "heat_map", "archive_index_this", "go_back", "go_forward",
+    "heat_map", "archive_index_this", "go_back", "go_forward", *(f"tool_{name}" for name in TOOLS),
 )  # fmt: skip
 
 
@@ -90,7 +91,7 @@ class MainWindow(QMainWindow):
             bind(f"mag_{power}", partial(view.set_magnification, float(power)))
         bind("go_back", view.go_back)
         bind("go_forward", view.go_forward)
-        bind("clear_layers", lambda: self.viewer.clear_layers())
+        bind("clear_layers", self._on_escape)
         bind("toggle_regions", view.set_annotations_visible)
         bind("toggle_left", lambda on: self.page.left.setVisible(on))
         bind("toggle_right", lambda on: self.page.right.setVisible(on))
@@ -105,8 +106,8 @@ class MainWindow(QMainWindow):
         bind("archive_index", commands.index_slides)
         bind("archive_index_this", commands.index_this)
         bind("captions_import", commands.import_captions)
-        bind("tool_move", partial(view.set_tool, "move"))
-        bind("tool_rectangle", partial(view.set_tool, "rectangle"))
+        for name in TOOLS:
+            bind(f"tool_{name}", partial(view.set_tool, name))
         bind("restart_engine", self.archive.restart_engine)
         bind("open_log", open_log_folder)
         bind("palette", lambda: CommandPalette(self.registry, self).open_over(self))
@@ -166,23 +167,31 @@ class MainWindow(QMainWindow):
 
     # -- life -------------------------------------------------------------------------------------------------------
     def begin(self, slides: Sequence[str]) -> None:
-        """After the first frame: icons, slides of the command line, engine."""
+        """After the first frame: icons, slides of the command line or of the last time, engine."""
         self._set_icons()
-        if slides:
-            self.open_slides(slides)
+        still_there = [path for path in self.settings.value.open_slides if Path(path).exists()]
+        if slides or still_there:
+            self.open_slides(slides or still_there)
         self.archive.begin()
 
     def shut_down(self) -> None:
         """Ends every process of the window; a second call does nothing."""
         if self._open:
             self._open = False
+            self.viewer.close()
             self.jobs.stop_all()
             self.client.stop()
             self.readers.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         geometry = bytes(self.saveGeometry().data()).hex()
-        self.settings.update(window_geometry=geometry, splitter=tuple(self.page.splitter.sizes()))
+        paths = [entry.path for entry in self.desk.slides.entries()]
+        shown = self.desk.current.path if self.desk.current is not None else ""
+        self.settings.update(
+            window_geometry=geometry,
+            splitter=tuple(self.page.splitter.sizes()),
+            open_slides=tuple(sorted(paths, key=lambda path: path != shown)),
+        )
         self.shut_down()
         super().closeEvent(event)
 
@@ -216,6 +225,13 @@ class MainWindow(QMainWindow):
     def _show_page(self, number: int) -> None:
         self.pages.show_page(number)
 
+    def _on_escape(self) -> None:
+        """First what is half drawn goes, then what lies over the slide."""
+        if self.view.active_tool.busy:
+            self.view.active_tool.cancel()
+        else:
+            self.viewer.clear_layers()
+
     def _focus_search(self) -> None:
         self.registry["page_viewer"].trigger()
         self.registry["toggle_right"].setChecked(True)
@@ -223,9 +239,7 @@ class MainWindow(QMainWindow):
         self.page.ask.field.selectAll()
 
     def _on_tool(self, name: str) -> None:
-        known = f"tool_{name}"
-        if known in ("tool_move", "tool_rectangle"):
-            self.registry[known].setChecked(True)
+        self.registry[f"tool_{name}"].setChecked(True)
 
     def _enable(self) -> None:
         shown = self.desk.current is not None and self.desk.current.info is not None
@@ -275,7 +289,7 @@ class MainWindow(QMainWindow):
 
     def _on_archive(self, info: EngineInfo, rows: list[SlideRow]) -> None:
         self.archive_page.show_archive(info.archive, rows)
-        self.viewer.set_archive(rows)
+        self.viewer.set_archive(rows, self.archive.archive)
 
     def _train(self, request: TrainRequest) -> None:
         self.settings.update(pairs_folder=str(request.pairs))

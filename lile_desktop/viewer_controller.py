@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PySide6.QtCore import QObject, Signal
 
 from lile_desktop.actions import ActionRegistry
@@ -26,6 +28,7 @@ from lile_desktop.settings import SettingsStore
 from lile_desktop.slide_desk import SlideDesk
 from lile_desktop.slide_list import SlideEntry
 from lile_desktop.viewer.annotations import Annotation
+from lile_desktop.viewer.autosave import Autosave, regions_file
 from lile_desktop.viewer.view_state import Rect
 from lile_engine.answers import Answer, AttentionAnswer, EngineInfo, HeatAnswer, RegionRequest
 from lile_engine.archive.rows import SlideRow
@@ -50,8 +53,10 @@ class ViewerController(QObject):
         self._engine: EngineInfo | None = None
         self._chosen: Hit | None = None
         self._attention: AttentionAnswer | None = None
-        self._regions: dict[str, list[Annotation]] = {}
+        self._archive: Path | None = None
         view = page.view
+        self._autosave = Autosave(view.annotations, self)
+        self._autosave.failed.connect(lambda sentence: self.notice.emit(Notice(sentence)))
         page.slides.chosen.connect(desk.show)
         page.regions.visited.connect(self._visit_region)
         page.layers.visibility_changed.connect(view.set_overlay_visible)
@@ -86,9 +91,12 @@ class ViewerController(QObject):
         self._engine = info if state is EngineState.READY else None
         self.show_region()
 
-    def set_archive(self, rows: list[SlideRow]) -> None:
-        """The slides that are in the archive now."""
+    def set_archive(self, rows: list[SlideRow], folder: str = "") -> None:
+        """The slides that are in the archive now, and its folder; their regions are kept there."""
         self._known = {row.identity: row for row in rows}
+        self._archive = Path(folder) if folder else None
+        self._autosave.flush()  # what lies in the user's folder may move into the archive now
+        self._keep_regions()
         self.changed.emit()
 
     def forget_answers(self) -> None:
@@ -148,20 +156,30 @@ class ViewerController(QObject):
     # -- slide and region -------------------------------------------------------------------------------------------
     def _on_slide(self, entry: SlideEntry | None) -> None:
         view = self._page.view
-        before = view.slide
-        if before is not None:
-            self._regions[before.path] = view.annotations.all()
         for name in self._page.layers.names():
             self._page.layers.drop_layer(name)
         view.set_slide(entry.info if entry is not None else None)
+        self._keep_regions()
         if entry is not None:
-            view.annotations.replace_all(self._regions.get(entry.path, []))
             self._page.slides.select(entry.path)
         self._page.regions.set_mpp(entry.info.mpp if entry is not None and entry.info is not None else None)
         self._show_boxes()
         if self._attention is not None:
             self._show_attention(self._attention)
         self.show_region()
+
+    def _keep_regions(self) -> None:
+        """Regions of the slide in view are read from its file and saved there: in the archive if it is in it."""
+        slide = self._page.view.slide
+        file = None
+        if slide is not None:
+            file = regions_file(slide.identity, self._archive if slide.identity in self._known else None)
+        if file != self._autosave.file:
+            self._autosave.open(file)
+
+    def close(self) -> None:
+        """Saves what is not saved yet."""
+        self._autosave.close()
 
     def show_region(self) -> None:
         """The line about the selected region: its size, tiles and seconds."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,9 +19,19 @@ FILE_NAME = "regions.geojson"
 
 
 def regions_file(identity: str, archive: Path | None) -> Path:
-    """Where the regions of a slide lie: with its files in the archive, or in the user's own folder without one."""
-    root = archive / "slides" if archive is not None else home_dir() / "regions"
-    return root / identity / FILE_NAME
+    """Where the regions of a slide lie: with its files in the archive, or in the user's own folder without one.
+
+    What was drawn before the slide came into an archive moves there, so that it goes when the case is removed.
+    """
+    own = home_dir() / "regions" / identity / FILE_NAME
+    if archive is None:
+        return own
+    file = archive / "slides" / identity / FILE_NAME
+    if own.exists() and not file.exists():
+        with contextlib.suppress(OSError):
+            private_dir(file.parent)
+            shutil.move(own, file)
+    return file
 
 
 class Autosave(QObject):
@@ -39,6 +51,7 @@ class Autosave(QObject):
         self._file: Path | None = None
         self._loading = False
         self._dirty = False
+        self._closed = False
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="lile-regions")
         self._written: Future[None] | None = None
         self._timer = QTimer(self, interval=DELAY_MS, singleShot=True)
@@ -58,7 +71,7 @@ class Autosave(QObject):
         self._file = file
         self._dirty = False
         self._timer.stop()
-        if file is None:
+        if file is None or self._closed:
             return
         self._loading = True
         self._worker.submit(self._load, file)
@@ -72,6 +85,8 @@ class Autosave(QObject):
     def close(self) -> None:
         """`flush`, then end the thread."""
         self.flush()
+        self._closed = True
+        self._file = None
         self._worker.shutdown()
 
     def _load(self, file: Path) -> None:
@@ -85,14 +100,16 @@ class Autosave(QObject):
     def _take_in(self, file: Path, outcome: list[Annotation] | LileError) -> None:
         if file != self._file:
             return  # another slide was opened meanwhile
-        drawn = self._store.all()  # regions that were drawn while the file was read
+        here = self._store.all()
         if isinstance(outcome, LileError):
             # A file that cannot be read is never written over: it may be all there is of somebody's work.
             self._file = None
             self._loading = False
             self.failed.emit(f"{outcome} New regions on this slide are not saved until it is mended or moved away.")
             return
-        if outcome or drawn:
+        known = {(a.kind, a.parts) for a in outcome}
+        drawn = [a for a in here if (a.kind, a.parts) not in known]  # while the file was read, or before it was moved
+        if len(outcome) + len(drawn) > len(here):
             self._store.replace_all([*outcome, *drawn])
         self._loading = False
         self._dirty = bool(drawn)

@@ -187,7 +187,7 @@ def test_regions_stay_with_their_slide(window: MainWindow, qtbot: QtBot, world: 
     qtbot.waitUntil(lambda: window.view.slide is not None and window.view.slide.name == "two.tif", timeout=LONG)
     assert window.view.annotations.all() == []
     window.desk.show(str(world.demo.slides[0]))
-    assert len(window.view.annotations.all()) == 1
+    qtbot.waitUntil(lambda: len(window.view.annotations.all()) == 1, timeout=LONG)
 
 
 def test_every_control_has_a_name_and_a_tooltip(window: MainWindow) -> None:

@@ -127,6 +127,24 @@ def test_regions_are_saved_by_themselves_and_found_again(qtbot: QtBot, tmp_path:
     keeper.close()
 
 
+def test_regions_move_into_the_archive_with_the_slide(qtbot: QtBot, lile_home: Path, tmp_path: Path) -> None:
+    store = AnnotationStore()
+    keeper = Autosave(store)
+    own = regions_file("slide", None)
+    assert own.is_relative_to(lile_home)
+    with qtbot.waitSignal(keeper.loaded):
+        keeper.open(own)
+    made = store.add(Region.rectangle(1, 2, 3, 4))
+    keeper.flush()
+    moved = regions_file("slide", tmp_path)
+    with qtbot.waitSignal(keeper.loaded):
+        keeper.open(moved)
+    assert store.all() == [made]
+    assert moved.exists()
+    assert not own.exists()
+    keeper.close()
+
+
 def test_a_damaged_file_is_told_and_never_written_over(qtbot: QtBot, tmp_path: Path) -> None:
     file = tmp_path / "regions.geojson"
     file.write_text("{ not json")
