@@ -113,7 +113,7 @@ def load_pixels(image: Path | str | Pixels) -> Pixels:
             if opened.width * opened.height > _MOST_PIXELS:
                 raise QueryError(f"The image {path} is too large to be one picture; open it as a slide instead.")
             turned = ImageOps.exif_transpose(opened) or opened
-            return np.asarray(_on_white(turned), np.uint8)
+            return np.array(_on_white(turned), np.uint8)  # a copy: what PIL lends is read-only, which torch warns of
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise QueryError(f"The file {path} cannot be read as an image; use PNG, JPEG or TIFF.") from error
 
