@@ -1,17 +1,22 @@
-"""Paints regions: outlines while there are few, dots and a picture made beside the GUI thread when there are many."""
+"""Paints regions: outlines while there are few, a picture of them made beside the GUI thread when there are many."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, Qt
+from collections.abc import Sequence
+
+from PySide6.QtCore import QObject, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPolygonF
 
 from lile_desktop.viewer.annotations import UNCLASSED, Annotation, AnnotationStore
+from lile_desktop.viewer.shape_raster import ShapeRaster
+from lile_desktop.viewer.strokes import stroke
 from lile_desktop.viewer.tile_painter import view_transform
-from lile_desktop.viewer.tools.base import stroke
 from lile_desktop.viewer.view_state import Rect, ViewState, to_slide, visible_rect
 
 HANDLE_PX = 3.5
 POINT_PX = 4.0
+MOST_OUTLINES = 250  # more regions in view than this are painted as a picture
+MOST_PATHS = 4000  # kept ready
 
 
 def path_of(annotation: Annotation) -> QPainterPath:
@@ -27,18 +32,19 @@ def path_of(annotation: Annotation) -> QPainterPath:
 
 
 class AnnotationPainter:
-    """Keeps the paths of what was painted lately."""
+    """Paints the annotations of a store; ``raster.ready`` tells when a frame is worth painting again."""
 
-    def __init__(self, store: AnnotationStore) -> None:
+    def __init__(self, store: AnnotationStore, parent: QObject) -> None:
         self._store = store
         self._paths: dict[int, tuple[Annotation, QPainterPath]] = {}
+        self.raster = ShapeRaster(parent)
 
     def path_of(self, annotation: Annotation) -> QPainterPath:
         kept = self._paths.get(annotation.id)
         if kept is not None and kept[0] is annotation:
             return kept[1]
         path = path_of(annotation)
-        if len(self._paths) > 4000:
+        if len(self._paths) > MOST_PATHS:
             self._paths.clear()
         self._paths[annotation.id] = (annotation, path)
         return path
@@ -48,11 +54,16 @@ class AnnotationPainter:
         chosen = set(self._store.selection)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for annotation in self._store.within(visible_rect(view)):
-            if annotation.id not in chosen:
-                self.paint_one(painter, view, annotation, accent, selected=False)
-        for annotation in self._store.selected():
-            self.paint_one(painter, view, annotation, accent, selected=True)
+        numbers = self._store.index.query(visible_rect(view))
+        if len(numbers) > MOST_OUTLINES:
+            self.raster.paint(painter, view, self._store.index, self._store.revision)
+        else:
+            for number in numbers.tolist():
+                annotation = self._store.get(number)
+                if annotation is not None and number not in chosen:
+                    paint_outline(painter, view, annotation, accent, path=self.path_of(annotation))
+        for annotation in self._store.selected()[:MOST_OUTLINES]:
+            paint_outline(painter, view, annotation, accent, selected=True, path=self.path_of(annotation))
         painter.restore()
 
     def pick(self, view: ViewState, sx: float, sy: float, slack: float) -> Annotation | None:
@@ -62,36 +73,52 @@ class AnnotationPainter:
         spot = Rect(x - reach, y - reach, 2 * reach, 2 * reach)
         near = QPainterPath()
         near.addRect(QRectF(spot.x, spot.y, spot.w, spot.h))
-        hits = [a for a in self._store.within(spot) if self._touches(a, x, y, reach, near)]
-        return min(hits, key=lambda a: a.bounds.w * a.bounds.h) if hits else None
+        candidates = sorted(self._store.within(spot), key=lambda a: a.bounds.w * a.bounds.h)
+        return next((a for a in candidates if self._touches(a, x, y, reach, near)), None)
 
     def _touches(self, annotation: Annotation, x: float, y: float, reach: float, near: QPainterPath) -> bool:
         if annotation.kind == "points":
             return any(abs(px - x) <= reach and abs(py - y) <= reach for px, py in annotation.region.exterior)
         path = self.path_of(annotation)
-        return path.intersects(near) or (annotation.kind == "region" and path.contains(QPointF(x, y)))
+        return path.intersects(near) if annotation.kind == "region" else crosses(annotation, x, y, reach)
 
-    def paint_one(
-        self, painter: QPainter, view: ViewState, annotation: Annotation, accent: QColor, *, selected: bool
-    ) -> None:
-        color = accent if selected else QColor(*(annotation.color or UNCLASSED))
-        if annotation.kind == "points":
-            paint_points(painter, view, annotation, color)
-            return
-        path = self.path_of(annotation)
-        painter.save()
-        painter.setTransform(view_transform(view), True)
-        if selected and annotation.kind == "region":
-            painter.fillPath(path, QColor(color.red(), color.green(), color.blue(), 28))
-        for halo in (True, False):
-            pen_color = QColor(255, 255, 255, 150) if halo and color.lightness() < 90 else color
-            stroke(painter, pen_color, 2.25 if selected else 1.75, halo=halo and color.lightness() >= 90)
-            if halo and color.lightness() < 90:
-                pen = painter.pen()
-                pen.setWidthF(pen.widthF() + 2)
-                painter.setPen(pen)
-            painter.drawPath(path)
-        painter.restore()
+
+def crosses(annotation: Annotation, x: float, y: float, reach: float) -> bool:
+    """Whether an open line passes within ``reach`` of a point."""
+    for part in annotation.parts:
+        for (ax, ay), (bx, by) in zip(part.exterior, part.exterior[1:], strict=False):
+            dx, dy = bx - ax, by - ay
+            length = dx * dx + dy * dy
+            t = min(max(((x - ax) * dx + (y - ay) * dy) / length, 0.0), 1.0) if length else 0.0
+            if (ax + t * dx - x) ** 2 + (ay + t * dy - y) ** 2 <= reach * reach:
+                return True
+    return False
+
+
+def paint_outline(
+    painter: QPainter,
+    view: ViewState,
+    annotation: Annotation,
+    accent: QColor,
+    *,
+    selected: bool = False,
+    path: QPainterPath | None = None,
+) -> None:
+    """One annotation in the colour of its class; a selected one in the accent colour, lightly filled."""
+    color = accent if selected else QColor(*(annotation.color or UNCLASSED))
+    if annotation.kind == "points":
+        paint_points(painter, view, annotation, color)
+        return
+    path = path or path_of(annotation)
+    painter.save()
+    painter.setTransform(view_transform(view), True)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    if selected and annotation.kind == "region":
+        painter.fillPath(path, QColor(color.red(), color.green(), color.blue(), 28))
+    for halo in (True, False):
+        stroke(painter, color, 2.25 if selected else 1.75, halo=halo)
+        painter.drawPath(path)
+    painter.restore()
 
 
 def paint_points(painter: QPainter, view: ViewState, annotation: Annotation, color: QColor) -> None:
@@ -104,13 +131,12 @@ def paint_points(painter: QPainter, view: ViewState, annotation: Annotation, col
     painter.setBrush(Qt.BrushStyle.NoBrush)
 
 
-def paint_handles(painter: QPainter, view: ViewState, annotation: Annotation, accent: QColor) -> None:
-    """The corners of a selected region, for reshaping."""
+def paint_handles(painter: QPainter, view: ViewState, points: Sequence[tuple[float, float]], accent: QColor) -> None:
+    """Little squares to take hold of."""
     transform = view_transform(view)
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(QColor(255, 255, 255))
     stroke(painter, accent, 1.25, halo=False)
-    for x, y in annotation.region.exterior:
+    for x, y in points:
         at = transform.map(QPointF(x, y))
         painter.drawRect(QRectF(at.x() - HANDLE_PX, at.y() - HANDLE_PX, 2 * HANDLE_PX, 2 * HANDLE_PX))
     painter.setBrush(Qt.BrushStyle.NoBrush)

@@ -29,6 +29,9 @@ TOOL_KEYS = {
     Qt.Key.Key_P: "polygon",
     Qt.Key.Key_F: "freehand",
     Qt.Key.Key_L: "line",
+    Qt.Key.Key_V: "polyline",
+    Qt.Key.Key_B: "brush",
+    Qt.Key.Key_Period: "points",
 }
 
 

@@ -96,6 +96,11 @@ class ShapeIndex:
         picked: npt.NDArray[np.uint32] = self._colors[slots]
         return picked
 
+    def edge_counts(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """How many edges each of these shapes has."""
+        counts: npt.NDArray[np.int64] = self._spans[slots, 1]
+        return counts
+
     def edges(self, slots: npt.NDArray[np.int64]) -> tuple[Floats, npt.NDArray[np.int64]]:
         """All edges of these shapes, float32 [m, 4] (x0, y0, x1, y1), and for each its row in ``slots``."""
         picked: Floats = self._edges[self._places(self._spans[slots])]

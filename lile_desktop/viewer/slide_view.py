@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import (
@@ -53,6 +54,7 @@ class SlideView(SlideCanvas):
     tool_changed = Signal(str)
     tile_box_clicked = Signal(TileBox)
     layers_changed = Signal()  # overlays or highlights were set, removed, shown or hidden
+    shapes_ready = Signal()  # the picture of very many regions is up to date
     context_asked = Signal(QPointF)  # right click, in widget pixels
 
     def __init__(
@@ -67,7 +69,9 @@ class SlideView(SlideCanvas):
         self._annotations = AnnotationStore(self)
         self._annotations.changed.connect(self.update)
         self._annotations.selection_changed.connect(self.update)
-        self._annotation_painter = AnnotationPainter(self._annotations)
+        self._annotation_painter = AnnotationPainter(self._annotations, self)
+        self._annotation_painter.raster.ready.connect(self.update)
+        self._annotation_painter.raster.ready.connect(self.shapes_ready)
         self._annotations_shown = True
         self._drawing_class: RegionClass | None = None
         self._overlays = OverlayStack()
@@ -105,6 +109,7 @@ class SlideView(SlideCanvas):
         if not same:
             self._overlays.clear()
             self._boxes = []
+            self._annotation_painter.raster.forget()
             self._annotations.replace_all([])
             self.layers_changed.emit()
         super().set_slide(info)
@@ -197,9 +202,13 @@ class SlideView(SlideCanvas):
 
     def submit_region(self, region: Region) -> None:
         """Take in a region that a tool finished."""
-        added = self._annotations.add(region, region_class=self._drawing_class)
-        self._annotations.select([added.id])
+        self.submit(Annotation(0, region))
         self.region_drawn.emit(region)
+
+    def submit(self, annotation: Annotation) -> None:
+        """Take in what a tool that goes on (brush, points) began: it gets the class in force and is selected."""
+        added = self._annotations.add_many([replace(annotation, region_class=self._drawing_class)], "Draw")[0]
+        self._annotations.select([added.id])
 
     def let_go(self, sx: float, sy: float) -> None:
         """The picture was dragged and let go at a screen point: it glides on."""

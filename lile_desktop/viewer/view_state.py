@@ -62,7 +62,7 @@ class ViewState:
         return not self.mirrored and self.rotation % 360 == 0
 
 
-def _matrix(view: ViewState) -> tuple[float, float, float, float]:
+def screen_matrix(view: ViewState) -> tuple[float, float, float, float]:
     """(a, b, c, d) with screen = (a x + b y, c x + d y), scale included."""
     angle = math.radians(view.rotation)
     cos, sin = math.cos(angle) * view.scale, math.sin(angle) * view.scale
@@ -72,7 +72,7 @@ def _matrix(view: ViewState) -> tuple[float, float, float, float]:
 
 def to_screen(view: ViewState, x: float, y: float) -> tuple[float, float]:
     """The screen place of a level-0 point."""
-    a, b, c, d = _matrix(view)
+    a, b, c, d = screen_matrix(view)
     dx, dy = x - view.cx, y - view.cy
     return view.width / 2 + a * dx + b * dy, view.height / 2 + c * dx + d * dy
 
@@ -85,7 +85,7 @@ def to_slide(view: ViewState, sx: float, sy: float) -> tuple[float, float]:
 
 def delta_to_slide(view: ViewState, dx: float, dy: float) -> tuple[float, float]:
     """A screen displacement in level-0 pixels."""
-    a, b, c, d = _matrix(view)
+    a, b, c, d = screen_matrix(view)
     det = a * d - b * c
     return (d * dx - b * dy) / det, (a * dy - c * dx) / det
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from lile_desktop.viewer.tools.base import Pointer, Tool, ToolHost
+from lile_desktop.viewer.tools.brush import BrushTool
+from lile_desktop.viewer.tools.marks import PointsTool, PolylineTool
 from lile_desktop.viewer.tools.move import MoveTool
 from lile_desktop.viewer.tools.ruler import RulerTool
 from lile_desktop.viewer.tools.shapes import EllipseTool, FreehandTool, PolygonTool, RectangleTool
 
 TOOLS: dict[str, type[Tool]] = {
-    tool.name: tool for tool in (MoveTool, RectangleTool, EllipseTool, PolygonTool, FreehandTool, RulerTool)
+    tool.name: tool
+    for tool in (
+        MoveTool,
+        RectangleTool,
+        EllipseTool,
+        PolygonTool,
+        FreehandTool,
+        BrushTool,
+        PointsTool,
+        PolylineTool,
+        RulerTool,
+    )
 }
 
 

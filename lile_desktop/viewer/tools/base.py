@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QPainter
 
-from lile_desktop.viewer.annotations import AnnotationStore
-from lile_desktop.viewer.scale_bar import INK, paint_plate, text_font
+from lile_desktop.viewer.annotations import Annotation, AnnotationStore
 from lile_desktop.viewer.view_state import ViewState
 from lile_engine.slides import Region, SlideInfo
-
-HALO = QColor(20, 20, 22, 150)
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,12 @@ class ToolHost(Protocol):
     @property
     def annotations(self) -> AnnotationStore: ...
 
+    @property
+    def annotations_visible(self) -> bool: ...
+
     def accent(self) -> QColor: ...
+
+    def submit(self, annotation: Annotation) -> None: ...
 
     def submit_region(self, region: Region) -> None: ...
 
@@ -96,26 +98,3 @@ class Tool:
 
     def paint(self, painter: QPainter) -> None:
         """Paint what is half drawn; the painter is in logical screen pixels."""
-
-
-def stroke(painter: QPainter, color: QColor, width: float = 1.75, *, halo: bool) -> None:
-    """Set the pen of an outline over tissue: first with a dark halo, then in colour."""
-    pen = QPen(HALO if halo else color, width + 2 if halo else width)
-    pen.setCosmetic(True)
-    pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
-    painter.setPen(pen)
-
-
-def paint_note(painter: QPainter, at: QPointF, text: str, view: ViewState) -> None:
-    """A short text on a plate beside a screen point, kept inside the view."""
-    font = text_font(painter.font())
-    width = QFontMetricsF(font).horizontalAdvance(text) + 16
-    x = min(max(at.x() + 12, 4.0), view.width - width - 4)
-    y = min(max(at.y() + 12, 4.0), view.height - 28.0)
-    plate = QRectF(x, y, width, 24)
-    painter.save()
-    paint_plate(painter, plate)
-    painter.setFont(font)
-    painter.setPen(INK)
-    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
-    painter.restore()

@@ -8,7 +8,8 @@ from PySide6.QtCore import QPointF
 from PySide6.QtGui import QPainter
 
 from lile_desktop.viewer.scale_bar import length_text
-from lile_desktop.viewer.tools.base import Pointer, Tool, ToolHost, paint_note, stroke
+from lile_desktop.viewer.strokes import paint_note, stroke
+from lile_desktop.viewer.tools.base import Pointer, Tool, ToolHost
 from lile_desktop.viewer.view_state import to_screen
 
 TICK_PX = 6.0

@@ -8,7 +8,8 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPolygonF
 
 from lile_desktop.viewer.scale_bar import area_text, length_text
-from lile_desktop.viewer.tools.base import Pointer, Tool, ToolHost, paint_note, stroke
+from lile_desktop.viewer.strokes import paint_note, stroke
+from lile_desktop.viewer.tools.base import Pointer, Tool, ToolHost
 from lile_desktop.viewer.view_state import to_screen
 from lile_engine.slides import Region
 

@@ -166,3 +166,78 @@ def test_a_shows_and_hides_the_regions(qtbot: QtBot, view: SlideView) -> None:
     assert view.picture(chrome=False) != plain
     qtbot.keyClick(view, Qt.Key.Key_A)
     assert view.picture(chrome=False) == plain
+
+
+def test_a_selected_region_is_moved_by_its_inside(qtbot: QtBot, view: SlideView) -> None:
+    made = view.annotations.add(Region.rectangle(*on_slide(view, 200, 200), 200, 200))
+    view.annotations.select([made.id])
+    before = view.view
+    drag(qtbot, view, (230, 230), (250, 240), (290, 260))
+    assert view.view == before  # the slide stayed
+    x, y, w, h = view.annotations.all()[0].region.bounds
+    assert (x, y) == pytest.approx(on_slide(view, 260, 230))
+    assert (w, h) == pytest.approx((200, 200))
+    view.annotations.undo()
+    assert view.annotations.all()[0].region == made.region
+
+
+def test_a_corner_is_dragged(qtbot: QtBot, view: SlideView) -> None:
+    made = view.annotations.add(
+        Region.rectangle(*on_slide(view, 200, 200), 100 / view.view.scale, 100 / view.view.scale)
+    )
+    view.annotations.select([made.id])
+    drag(qtbot, view, (300, 300), (320, 320), (350, 380))
+    _, _, w, h = view.annotations.all()[0].region.bounds
+    assert (w, h) == pytest.approx((150 / view.view.scale, 180 / view.view.scale))
+
+
+def test_a_locked_region_stays_where_it_is(qtbot: QtBot, view: SlideView) -> None:
+    made = view.annotations.add(Region.rectangle(*on_slide(view, 200, 200), 200, 200), locked=True)
+    view.annotations.select([made.id])
+    drag(qtbot, view, (230, 230), (250, 240), (290, 260))
+    assert view.annotations.all() == [made]
+
+
+def test_brush_paints_joins_and_wipes(qtbot: QtBot, view: SlideView) -> None:
+    qtbot.keyClick(view, Qt.Key.Key_B)
+    drag(qtbot, view, (200, 200), (250, 200), (300, 200))
+    assert len(view.annotations) == 1
+    first = view.annotations.all()[0].region.area_px()
+    drag(qtbot, view, (300, 200), (300, 250), (300, 300))
+    assert len(view.annotations) == 1
+    joined = view.annotations.all()[0].region.area_px()
+    assert joined > 1.5 * first
+    drag(qtbot, view, (200, 200), (250, 200), (300, 200), keys=Qt.KeyboardModifier.AltModifier)
+    assert sum(part.area_px() for part in view.annotations.all()[0].parts) < joined - 0.8 * first
+    drag(qtbot, view, (600, 500), (650, 500))
+    assert len(view.annotations) == 2
+    for _ in range(4):
+        view.annotations.undo()
+    assert len(view.annotations) == 0
+    assert view.tool == "brush"
+
+
+def test_points_gather_in_one_set(qtbot: QtBot, view: SlideView) -> None:
+    qtbot.keyClick(view, Qt.Key.Key_Period)
+    for place in ((200, 200), (300, 250), (350, 400)):
+        qtbot.mouseClick(view, LEFT, pos=QPoint(*place))
+    assert len(view.annotations) == 1
+    points = view.annotations.all()[0]
+    assert points.kind == "points"
+    assert points.region.exterior[1] == pytest.approx(on_slide(view, 300, 250))
+    view.annotations.undo()
+    assert len(view.annotations.all()[0].region.exterior) == 2
+
+
+def test_polyline(qtbot: QtBot, view: SlideView) -> None:
+    qtbot.keyClick(view, Qt.Key.Key_V)
+    for place in ((200, 200), (300, 250), (350, 400)):
+        qtbot.mouseClick(view, LEFT, pos=QPoint(*place))
+    qtbot.keyClick(view, Qt.Key.Key_Return)
+    line = view.annotations.all()[0]
+    assert line.kind == "line"
+    assert len(line.region.exterior) == 3
+    view.set_tool("move")
+    view.annotations.select([])
+    qtbot.mouseClick(view, LEFT, pos=QPoint(250, 225))
+    assert view.annotations.selection == (line.id,)
