@@ -93,8 +93,16 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "captions_import", "Archive", 1, "Import captions…", "Add a caption library (jsonl, csv)", (), "text-aa"
     ),
-    ActionSpec("tool_move", "Tools", 0, "Move", "Drag the slide (M)", ("M",), "hand", True, "tool"),
-    ActionSpec("tool_rectangle", "Tools", 0, "Rectangle", "Draw a rectangle (R)", ("R",), "rectangle", True, "tool"),
+    ActionSpec("tool_move", "Tools", 0, "Move", "Drag the slide", ("M",), "hand", True, "tool"),
+    ActionSpec(
+        "tool_rectangle", "Tools", 0, "Rectangle", "Draw a rectangle to ask about", ("R",), "rectangle", True, "tool"
+    ),
+    ActionSpec("tool_ellipse", "Tools", 0, "Ellipse", "Draw an ellipse", ("O",), "circle", True, "tool"),
+    ActionSpec(
+        "tool_polygon", "Tools", 0, "Polygon", "Draw a polygon, corner by corner", ("P",), "polygon", True, "tool"
+    ),
+    ActionSpec("tool_freehand", "Tools", 0, "Freehand", "Draw around tissue", ("F",), "scribble-loop", True, "tool"),
+    ActionSpec("tool_line", "Tools", 0, "Ruler", "Measure a distance", ("L",), "ruler", True, "tool"),
     ActionSpec("restart_engine", "Tools", 1, "Restart engine", "Start the engine process anew", ()),
     ActionSpec("open_log", "Tools", 1, "Show log file", "Open the folder of the log file", ()),
     ActionSpec("palette", "Help", 0, "Command palette…", "Find any command by typing", ("Ctrl+K", "Ctrl+L"), "command"),

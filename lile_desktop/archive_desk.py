@@ -66,7 +66,7 @@ class ArchiveDesk(QObject):
 
     def new_archive(self, folder: str) -> None:
         """Makes an empty archive and switches to it."""
-        job = self._run("Making the archive", ["archive", "init", folder])
+        job = self._run("Making the archive", ["archive", "init", folder], reports=False)
         job.finished.connect(lambda: self.use_archive(folder) if job.state is JobState.DONE else None)
 
     def index(self, paths: Sequence[str], slide_mpp: float | None = None) -> None:
@@ -119,8 +119,8 @@ class ArchiveDesk(QObject):
         self._start_engine()
 
     # -- inside -----------------------------------------------------------------------------------------------------
-    def _run(self, title: str, arguments: list[str]) -> Job:
-        job = Job(title, arguments)
+    def _run(self, title: str, arguments: list[str], *, reports: bool = True) -> Job:
+        job = Job(title, arguments, reports=reports)
         job.warned.connect(self.notice)
         job.finished.connect(lambda: self.notice.emit(job.notice) if job.notice is not None else None)
         self._jobs.add(job)

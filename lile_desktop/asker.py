@@ -86,6 +86,7 @@ class Asker(QObject):
         super().__init__(parent)
         self._client, self._path_of = client, path_of
         self._ticket: Ticket | None = None
+        self._measured: float | None = None  # seconds a tile took when tiles were last embedded
         self.answer: Answer | None = None
         self.subject: Subject | None = None
         self._last_patch: PatchPlace | None = None
@@ -97,6 +98,8 @@ class Asker(QObject):
 
     def seconds_per_tile(self) -> float:
         """How long one tile takes on this machine."""
+        if self._measured is not None:
+            return self._measured
         return self._client.info.seconds_per_tile if self._client.info else DEFAULT_SECONDS_PER_TILE
 
     def ask_region(self, request: RegionRequest, results: int) -> None:
@@ -162,7 +165,7 @@ class Asker(QObject):
     def forget(self) -> None:
         """Drops the answer (another model or archive)."""
         self.cancel()
-        self.answer = self._last_patch = None
+        self.answer = self._last_patch = self._measured = None
         self.set_subject(None)
 
     def _ask(self, title: str, doing: str, steps: Steps, answered: Callable[..., object]) -> None:
@@ -183,6 +186,8 @@ class Asker(QObject):
             self.idle.emit()
 
     def _on_progress(self, ticket: Ticket, title: str, progress: Progress) -> None:
+        if progress.rate and progress.unit == "tiles":
+            self._measured = 1 / progress.rate
         if ticket is self._ticket:
             self.progressed.emit(title, progress)
 

@@ -120,7 +120,10 @@ class Job(QObject):
     warned = Signal(object)  # Notice
     finished = Signal()
 
-    def __init__(self, title: str, arguments: Sequence[str], parent: QObject | None = None) -> None:
+    def __init__(
+        self, title: str, arguments: Sequence[str], parent: QObject | None = None, *, reports: bool = True
+    ) -> None:
+        """``reports`` is False for a short command that has no progress to tell."""
         super().__init__(parent)
         self.title, self.arguments = title, tuple(arguments)
         self.state = JobState.WAITING
@@ -129,7 +132,7 @@ class Job(QObject):
         self.progress: Progress | None = None
         self._process = QProcess(self)
         self._process.setProgram(sys.executable)
-        self._process.setArguments(job_arguments(arguments))
+        self._process.setArguments(job_arguments(arguments, reports=reports))
         self._process.setProcessEnvironment(_environment())
         self._killer = QTimer(self, singleShot=True, interval=PATIENCE_MS)
         self._killer.timeout.connect(self._process.kill)
@@ -190,9 +193,9 @@ class Job(QObject):
             self.finished.emit()
 
 
-def job_arguments(arguments: Sequence[str]) -> list[str]:
-    """The arguments of the Python interpreter that run a ``lile`` command with JSON lines."""
-    return ["-m", "lile_engine", *arguments, "--progress", "jsonl"]
+def job_arguments(arguments: Sequence[str], *, reports: bool = True) -> list[str]:
+    """The arguments of the Python interpreter that run a ``lile`` command, with JSON lines if it ``reports``."""
+    return ["-m", "lile_engine", *arguments, *(["--progress", "jsonl"] if reports else ["--json"])]
 
 
 def _environment() -> QProcessEnvironment:
@@ -227,8 +230,8 @@ class JobQueue(QObject):
         job.setParent(self)
         job.finished.connect(lambda: self._finished(job))
         self._waiting.append(job)
-        self.added.emit(job)
         self._next()
+        self.added.emit(job)
         return job
 
     def jobs(self) -> list[Job]:

@@ -169,6 +169,7 @@ class MainWindow(QMainWindow):
     def begin(self, slides: Sequence[str]) -> None:
         """After the first frame: icons, slides of the command line or of the last time, engine."""
         self._set_icons()
+        self.view.setFocus()
         still_there = [path for path in self.settings.value.open_slides if Path(path).exists()]
         if slides or still_there:
             self.open_slides(slides or still_there)

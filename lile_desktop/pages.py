@@ -32,6 +32,7 @@ class Pages(QWidget):
             button.setDefaultAction(action)
             button.setProperty("rank", "tab")
             button.setAccessibleName(action.text())
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             row.addWidget(button)
         row.addStretch(1)
         self.palette_button = QToolButton()

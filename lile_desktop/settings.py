@@ -27,12 +27,12 @@ class Settings:
     tile_px: int = 224
     results: int = 24
     cache_mb: int = 512
+    open_slides: tuple[str, ...] = ()  # those of the last time, the one in view first
     recent_slides: tuple[str, ...] = ()
     last_folder: str = ""
     pairs_folder: str = ""
     window_geometry: str = ""  # Qt's own bytes, in hex
     splitter: tuple[int, ...] = ()
-    show_thumbnails: bool = True
 
 
 APPEARANCES = ("system", "light", "dark")

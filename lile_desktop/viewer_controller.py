@@ -35,6 +35,8 @@ from lile_engine.archive.rows import SlideRow
 from lile_engine.retrieval.results import Hit
 from lile_engine.slides import TileSpec
 
+NO_SLIDE = "Open a slide with Ctrl+O, or drop one here."
+
 
 class ViewerController(QObject):
     """``mpp_wanted`` asks for the scale of the slide in view; ``changed`` tells that actions may be possible or not."""
@@ -83,6 +85,7 @@ class ViewerController(QObject):
         asker.heat_ready.connect(self._on_heat)
         asker.fly_asked.connect(lambda place: desk.fly_to(place.slide, place.x, place.y, place.size))
         settings.changed.connect(lambda _settings: self.show_region())
+        view.show_message(NO_SLIDE)
         self.show_region()
 
     # -- what can be done -------------------------------------------------------------------------------------------
@@ -159,6 +162,8 @@ class ViewerController(QObject):
         for name in self._page.layers.names():
             self._page.layers.drop_layer(name)
         view.set_slide(entry.info if entry is not None else None)
+        if entry is None:
+            view.show_message(NO_SLIDE)
         self._keep_regions()
         if entry is not None:
             self._page.slides.select(entry.path)

@@ -76,7 +76,7 @@ class GalleryModel(QAbstractListModel):
 
 
 class _CardDelegate(QStyledItemDelegate):
-    """A card: the picture, then score and slide, then the place."""
+    """A card: the picture, then score and place, then the slide."""
 
     TEXT = 40
 
@@ -106,16 +106,16 @@ class _CardDelegate(QStyledItemDelegate):
         painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, score)
         used = painter.fontMetrics().horizontalAdvance(score) + 6
         painter.setFont(small_font(font))
-        if is_outside(hit):
-            painter.setPen(QColor(theme.warning))
-            painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, "unlike training")
-        else:
-            painter.setPen(QColor(theme.quiet))
-            name = painter.fontMetrics().elidedText(card_title(hit), Qt.TextElideMode.ElideMiddle, line.width() - used)
-            painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, name)
+        right = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+        outside = is_outside(hit)
+        painter.setPen(QColor(theme.warning if outside else theme.quiet))
+        beside = painter.fontMetrics().elidedText(
+            "unlike training" if outside else card_line(hit), Qt.TextElideMode.ElideRight, line.width() - used
+        )
+        painter.drawText(line, right, beside)
         painter.setPen(QColor(theme.quiet))
-        place = painter.fontMetrics().elidedText(card_line(hit), Qt.TextElideMode.ElideRight, line.width())
-        painter.drawText(line.translated(0, line.height()), Qt.AlignmentFlag.AlignVCenter, place)
+        name = painter.fontMetrics().elidedText(card_title(hit), Qt.TextElideMode.ElideMiddle, line.width())
+        painter.drawText(line.translated(0, line.height()), Qt.AlignmentFlag.AlignVCenter, name)
         painter.restore()
 
 

@@ -66,6 +66,7 @@ def tool_button(action: QAction, *, text: bool = False) -> QToolButton:
     button.setToolButtonStyle(style)
     button.setIconSize(QSize(18, 18))
     button.setAccessibleName(action.text())
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button
 
 

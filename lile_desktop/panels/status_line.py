@@ -11,7 +11,7 @@ from lile_desktop.theme import GRID
 from lile_engine.answers import EngineInfo
 
 _STATES = {
-    EngineState.OFF: "Engine off",
+    EngineState.OFF: "Engine not started yet",
     EngineState.LOADING: "Engine is loading the model…",
     EngineState.FAILED: "Engine not running",
 }

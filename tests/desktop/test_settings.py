@@ -37,7 +37,7 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path, qapp: object) -> None:
     "wrong",
     [
         {"appearance": "pink"}, {"tile_mpp": "half"}, {"tile_mpp": -1}, {"results": 1.5}, {"recent_slides": "a"},
-        {"recent_slides": [1]}, {"unknown": 3}, {"show_thumbnails": 1}, {"device": "tpu"}, {"cache_mb": True},
+        {"recent_slides": [1]}, {"unknown": 3}, {"splitter": [1.5]}, {"device": "tpu"}, {"cache_mb": True},
     ],
 )  # fmt: skip
 def test_wrong_values_fall_back_to_the_default(wrong: dict[str, object]) -> None:
