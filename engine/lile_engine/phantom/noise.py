@@ -49,8 +49,7 @@ class View:
 
 def uniform(i: NDArray[np.integer], j: NDArray[np.integer], seed: int, channel: int = 0) -> Floats:
     """float32 in [0, 1) for every lattice place (i, j); independent for different seeds and channels."""
-    h = i.astype(np.uint32) * np.uint32(0x9E3779B1)
-    h ^= j.astype(np.uint32) * np.uint32(0x85EBCA77)
+    h = (i.astype(np.uint32) * np.uint32(0x9E3779B1)) ^ (j.astype(np.uint32) * np.uint32(0x85EBCA77))
     h ^= np.uint32((seed * 0xC2B2AE3D + channel * 0x27D4EB2F + 0x165667B1) & 0xFFFFFFFF)
     h ^= h >> np.uint32(15)
     h *= np.uint32(0x2C1B3C6D)
@@ -105,15 +104,13 @@ def fractal(view: View, scale: float, seed: int, octaves: int = 3, gain: float =
 
 
 def smooth_at(x: NDArray[np.floating], y: NDArray[np.floating], scale: float, seed: int) -> Floats:
-    """`smooth` at scattered places (µm), float32 of the shape of ``x``; equal to the field there."""
-    total = np.zeros(x.shape, np.float64)
+    """`smooth` at scattered places (µm), float32[n] for x, y [n]; equal to the field there."""
     tx, ty = np.asarray(x, np.float64) / scale, np.asarray(y, np.float64) / scale
     bx, by = np.floor(tx).astype(np.int64), np.floor(ty).astype(np.int64)
-    wx, wy = _weights(tx - bx), _weights(ty - by)
-    for b in range(4):
-        for a in range(4):
-            total += wx[a] * wy[b] * (uniform(bx + a - 1, by + b - 1, seed) - 0.5)
-    out: Floats = (total * (np.sqrt(12) / _SPLINE_POWER)).astype(np.float32)
+    steps = np.arange(-1, 3)
+    lattice = uniform(bx + steps[None, :, None], by + steps[:, None, None], seed) - np.float32(0.5)
+    total = np.einsum("bn,an,ban->n", np.stack(_weights(ty - by)), np.stack(_weights(tx - bx)), lattice)
+    out: Floats = (total * _UNIT).astype(np.float32)
     return out
 
 
@@ -182,35 +179,34 @@ def cells(
     gi, gj = np.meshgrid(np.arange(i0, int(bi.max()) + 2), np.arange(j0, int(bj.max()) + 2))
     px = (gi + 0.5 + (uniform(gi, gj, seed, 1) - 0.5) * 2 * jitter).astype(np.float32)
     py = (gj + 0.5 + (uniform(gi, gj, seed, 2) - 0.5) * 2 * jitter).astype(np.float32)
-    shape = (view.height, view.width)
-    best, second = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
-    bx, by = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    sx, sy = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    which = np.zeros(shape, np.int64)
     cols, rows = (bi - i0)[0], (bj - j0)[:, 0]
     if shift is not None:
         # The lattice cell looked up stays; only the distances are taken from the shifted place.
         u, v = u + shift[0] / np.float32(spacing), v + shift[1] / np.float32(spacing)
-    for b in (-1, 0, 1):
-        for a in (-1, 0, 1):
-            pick = np.ix_(rows + b, cols + a)
-            dx, dy = u - px[pick], v - py[pick]
-            d = dx * dx + dy * dy
-            first = d < best
-            other = ~first & (d < second)
-            second = np.where(first, best, np.where(other, d, second))
-            sx = np.where(first, bx, np.where(other, dx, sx))
-            sy = np.where(first, by, np.where(other, dy, sy))
-            best = np.where(first, d, best)
-            bx, by = np.where(first, dx, bx), np.where(first, dy, by)
-            which = np.where(first, (rows + b)[:, None] * gi.shape[1] + (cols + a)[None, :], which)
+    shape = (view.height, view.width)
+    dx, dy = np.empty((9, *shape), np.float32), np.empty((9, *shape), np.float32)
+    for k in range(9):
+        pick = np.ix_(rows + (k // 3 - 1), cols + (k % 3 - 1))
+        np.subtract(u, px[pick], out=dx[k])
+        np.subtract(v, py[pick], out=dy[k])
+    distance = dx * dx
+    distance += dy * dy
+
+    def nearest() -> tuple[NDArray[np.intp], Floats, Floats, Floats]:
+        number = distance.argmin(axis=0)[None]
+        taken = [np.take_along_axis(plane, number, 0)[0] for plane in (distance, dx, dy)]
+        np.put_along_axis(distance, number, np.float32(np.inf), 0)
+        return number[0], taken[0], taken[1], taken[2]
+
+    first, best, bx, by = nearest()
+    _, second, sx, sy = nearest()
     gap = np.sqrt((bx - sx) ** 2 + (by - sy) ** 2) + np.float32(1e-6)
     scale = np.float32(spacing)
     return Cells(
         (second - best) / (2 * gap) * scale,
         np.sqrt(best) * scale,
-        gi.ravel()[which],
-        gj.ravel()[which],
+        (cols + i0)[None, :] + first % 3 - 1,
+        (rows + j0)[:, None] + first // 3 - 1,
         bx * scale,
         by * scale,
     )
@@ -248,7 +244,6 @@ def magnify(field: Floats, step: int, view: View) -> Floats:
 TEXTURE_PITCH = 0.25
 
 
-@lru_cache(maxsize=16)
 def texture(kind: str) -> Floats:
     """Periodic float32[1024, 1024] of zero mean and unit variance; rows run across fibres, columns along them.
 
@@ -292,12 +287,22 @@ def texture(kind: str) -> Floats:
     return unit
 
 
+# Looked up as whole numbers: a texture of 1 MiB stays in the processor's cache, one of 4 MiB does not.
+_PACK_STEP = np.float32(1 / 28)
+
+
+@lru_cache(maxsize=16)
+def _packed(kind: str) -> NDArray[np.int8]:
+    packed: NDArray[np.int8] = np.clip(np.rint(texture(kind) / _PACK_STEP), -127, 127).astype(np.int8)
+    return packed
+
+
 def sample(kind: str, u: Floats, v: Floats) -> Floats:
     """The texture at ``u`` (along) and ``v`` (across) in µm, nearest pixel; float32 of their shape."""
     pitch = np.float32(1 / TEXTURE_PITCH)
     iu = (u * pitch).astype(np.int32) & (TEXTURE_SIZE - 1)
     iv = (v * pitch).astype(np.int32) & (TEXTURE_SIZE - 1)
-    out: Floats = texture(kind)[iv, iu]
+    out: Floats = _packed(kind)[iv, iu] * _PACK_STEP
     return out
 
 
@@ -306,5 +311,5 @@ def sample_flat(kind: str, view: View, shift: int, stretch: float = 1.0) -> Floa
     pitch = 1 / (TEXTURE_PITCH * stretch)
     iu = np.floor(view.xs.astype(np.float64) * pitch).astype(np.int64) + shift * 397
     iv = np.floor(view.ys.astype(np.float64) * pitch).astype(np.int64) + shift * 613
-    out: Floats = texture(kind)[np.ix_(iv & (TEXTURE_SIZE - 1), iu & (TEXTURE_SIZE - 1))]
+    out: Floats = _packed(kind)[np.ix_(iv & (TEXTURE_SIZE - 1), iu & (TEXTURE_SIZE - 1))] * _PACK_STEP
     return out

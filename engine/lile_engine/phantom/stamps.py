@@ -103,7 +103,15 @@ def nucleus_bank(kind: str, mpp: float) -> Bank:
             value, cover = shape.draw(x, y, np.pi * direction / DIRECTIONS, mpp)
             values.append(value)
             covers.append(cover)
-    return Bank(np.stack(values).astype(np.float32), np.stack(covers).astype(np.float32))
+    return _trimmed(np.stack(values).astype(np.float32), np.stack(covers).astype(np.float32))
+
+
+def _trimmed(value: Floats, cover: Floats) -> Bank:
+    """A bank cut down to what its widest stamp needs; stamping costs by the pixel."""
+    used = np.flatnonzero((cover > 0.004).any(axis=(0, 1)) | (cover > 0.004).any(axis=(0, 2)))
+    spare = min(int(used[0]), cover.shape[1] - 1 - int(used[-1]))
+    inner = slice(spare, cover.shape[1] - spare)
+    return Bank(np.ascontiguousarray(value[:, inner, inner]), np.ascontiguousarray(cover[:, inner, inner]))
 
 
 @dataclass(frozen=True)
@@ -195,7 +203,7 @@ def disc_bank(radius: float, mpp: float, pallor: float = 0.0, rough: float = 0.0
         value = cover * (1 - pallor * np.exp(-((rho / 0.5) ** 2))) * lean * np.exp(rng.normal(0, 0.1))
         values.append(value)
         covers.append(cover)
-    return Bank(np.stack(values).astype(np.float32), np.stack(covers).astype(np.float32))
+    return _trimmed(np.stack(values).astype(np.float32), np.stack(covers).astype(np.float32))
 
 
 def direction_index(angle: NDArray[np.floating], chance: NDArray[np.floating]) -> NDArray[np.int64]:
