@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
 
-from lile_desktop.viewer.shape_index import ShapeIndex
+from lile_desktop.viewer.shape_index import Shape, ShapeIndex
 from lile_desktop.viewer.view_state import Rect
 from lile_engine.slides import Region
 from lile_engine.slides.geojson import Annotation as FileAnnotation
@@ -78,6 +78,28 @@ class Change:
 
     def reversed(self) -> Change:
         return Change(self.title, self.after, self.before)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Annotations by their numbers, 1 and up, and where they lie."""
+
+    items: Mapping[int, Annotation]
+    index: ShapeIndex
+
+
+def shape_of(annotation: Annotation) -> Shape:
+    """An annotation as the index keeps it."""
+    rings = tuple(ring for part in annotation.parts for ring in (part.exterior, *part.holes))
+    return Shape(annotation.id, rings, annotation.color, annotation.kind == "region")
+
+
+def prepared(annotations: Iterable[Annotation]) -> Prepared:
+    """Annotations ready for `AnnotationStore.replace_with`; in any thread."""
+    items = {number: replace(annotation, id=number) for number, annotation in enumerate(annotations, 1)}
+    index = ShapeIndex()
+    index.extend([shape_of(annotation) for annotation in items.values()])
+    return Prepared(items, index)
 
 
 class AnnotationStore(QObject):
@@ -165,14 +187,19 @@ class AnnotationStore(QObject):
 
     def replace_all(self, annotations: Iterable[Annotation]) -> None:
         """Forget everything, also what could be undone, and begin with these (a slide was opened)."""
+        self.replace_with(prepared(annotations))
+
+    def replace_with(self, fresh: Prepared) -> None:
+        """Like `replace_all`, with what another thread has prepared: quick also for 100,000."""
         self.resetting.emit()
-        self._items.clear()
-        self._index.clear()
+        self._items = dict(fresh.items)
+        self._index = fresh.index
+        self._ids = itertools.count(len(fresh.items) + 1)
         self._undo.clear()
         self._redo.clear()
         self._selection = ()
-        fresh = [replace(annotation, id=next(self._ids)) for annotation in annotations]
-        self._apply({a.id: a for a in fresh})
+        self.revision += 1
+        self.changed.emit()
         self.selection_changed.emit()
 
     @property
@@ -214,8 +241,7 @@ class AnnotationStore(QObject):
                 self._index.remove(number)
             else:
                 self._items[number] = annotation
-                rings = [ring for part in annotation.parts for ring in (part.exterior, *part.holes)]
-                self._index.put(number, rings, annotation.color, closed=annotation.kind == "region")
+                self._index.put(shape_of(annotation))
         self.revision += 1
         kept = tuple(n for n in self._selection if n in self._items)
         if kept != self._selection:

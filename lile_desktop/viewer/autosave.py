@@ -10,7 +10,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from lile_desktop.viewer.annotation_files import read_annotations, write_annotations
-from lile_desktop.viewer.annotations import Annotation, AnnotationStore
+from lile_desktop.viewer.annotations import Annotation, AnnotationStore, Prepared, prepared
 from lile_engine.errors import LileError
 from lile_engine.paths import home_dir, private_dir
 
@@ -90,14 +90,14 @@ class Autosave(QObject):
         self._worker.shutdown()
 
     def _load(self, file: Path) -> None:
-        outcome: list[Annotation] | LileError
+        outcome: Prepared | LileError
         try:
-            outcome = read_annotations(file) if file.exists() else []
+            outcome = prepared(read_annotations(file) if file.exists() else [])
         except LileError as error:
             outcome = error
         self._read.emit(file, outcome)
 
-    def _take_in(self, file: Path, outcome: list[Annotation] | LileError) -> None:
+    def _take_in(self, file: Path, outcome: Prepared | LileError) -> None:
         if file != self._file:
             return  # another slide was opened meanwhile
         here = self._store.all()
@@ -107,10 +107,13 @@ class Autosave(QObject):
             self._loading = False
             self.failed.emit(f"{outcome} New regions on this slide are not saved until it is mended or moved away.")
             return
-        known = {(a.kind, a.parts) for a in outcome}
+        read = list(outcome.items.values())
+        known = {(a.kind, a.parts) for a in read} if here else set()
         drawn = [a for a in here if (a.kind, a.parts) not in known]  # while the file was read, or before it was moved
-        if len(outcome) + len(drawn) > len(here):
-            self._store.replace_all([*outcome, *drawn])
+        if drawn:
+            self._store.replace_all([*read, *drawn])
+        elif len(read) > len(here):
+            self._store.replace_with(outcome)
         self._loading = False
         self._dirty = bool(drawn)
         if drawn:

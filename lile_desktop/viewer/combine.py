@@ -11,6 +11,7 @@ from PySide6.QtGui import QPainterPath, QPainterPathStroker, QPolygonF
 from lile_engine.slides import Region
 
 Point = tuple[float, float]
+_BRUSH_UNITS = 100.0
 LEAST_AREA = 1.0  # square level-0 px; smaller crumbs of a cut are dropped
 
 
@@ -67,21 +68,30 @@ def without(regions: Iterable[Region], gone: Iterable[Region]) -> tuple[Region, 
 
 def stroke_region(points: Sequence[Point], radius: float) -> tuple[Region, ...]:
     """What a round brush of this radius (level-0 px) covers along a line."""
-    line = QPainterPath(QPointF(*points[0]))
-    for x, y in thinned(list(points), radius / 20, closed=False)[1:]:
-        line.lineTo(x, y)
-    if len(points) == 1 or line.elementCount() < 2:
-        dab = QPainterPath()
-        dab.addEllipse(QPointF(*points[0]), radius, radius)
-        return regions_of_path(dab, radius / 200)
-    stroker = QPainterPathStroker()
-    stroker.setWidth(2 * radius)
-    stroker.setCapStyle(Qt.PenCapStyle.RoundCap)
-    stroker.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
-    stroker.setCurveThreshold(0.01)
-    stroke = stroker.createStroke(line)
-    stroke.setFillRule(Qt.FillRule.WindingFill)
-    return regions_of_path(stroke, radius / 100)
+    # Qt breaks curves into lines as if units were screen pixels: brushes of any size are drawn at one size
+    (ox, oy), unit = points[0], radius / _BRUSH_UNITS
+    line = thinned([((x - ox) / unit, (y - oy) / unit) for x, y in points], _BRUSH_UNITS / 20, closed=False)
+    path = QPainterPath(QPointF(*line[0]))
+    for x, y in line[1:]:
+        path.lineTo(x, y)
+    stroke = QPainterPath()
+    if len(set(line)) > 1:
+        stroker = QPainterPathStroker()
+        stroker.setWidth(2 * _BRUSH_UNITS)
+        stroker.setCapStyle(Qt.PenCapStyle.RoundCap)
+        stroker.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+        stroke = stroker.createStroke(path)
+        stroke.setFillRule(Qt.FillRule.WindingFill)
+    else:
+        stroke.addEllipse(QPointF(*line[0]), _BRUSH_UNITS, _BRUSH_UNITS)
+    return tuple(_placed(region, ox, oy, unit) for region in regions_of_path(stroke, _BRUSH_UNITS / 100))
+
+
+def _placed(region: Region, ox: float, oy: float, unit: float) -> Region:
+    def place(ring: tuple[Point, ...]) -> tuple[Point, ...]:
+        return tuple((ox + x * unit, oy + y * unit) for x, y in ring)
+
+    return Region(place(region.exterior), tuple(place(hole) for hole in region.holes))
 
 
 def thinned(points: list[Point], tolerance: float, *, closed: bool) -> list[Point]:

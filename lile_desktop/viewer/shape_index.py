@@ -4,6 +4,9 @@ millisecond. No Qt."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +14,16 @@ import numpy.typing as npt
 from lile_desktop.viewer.view_state import Rect
 
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A shape to keep: its outlines (level-0 points), closed or open, and the colour of its class."""
+
+    number: int
+    rings: tuple[tuple[tuple[float, float], ...], ...]
+    color: tuple[int, int, int] | None = None
+    closed: bool = True
 
 
 class ShapeIndex:
@@ -32,37 +45,56 @@ class ShapeIndex:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def put(
-        self,
-        number: int,
-        rings: Sequence[Sequence[tuple[float, float]]],
-        color: tuple[int, int, int] | None,
-        *,
-        closed: bool = True,
-    ) -> None:
-        """Add a shape or give it other outlines (level-0 points) or another colour."""
-        outlines = [np.asarray(ring, np.float32).reshape(-1, 2) for ring in rings]
-        starts = np.concatenate(outlines) if outlines else np.empty((0, 2), np.float32)
-        ends = np.concatenate([np.roll(ring, -1, axis=0) for ring in outlines]) if outlines else starts
-        if not closed:  # an open line: its last edge has no length
-            ends = ends.copy()
-            last = np.cumsum([len(ring) for ring in outlines]) - 1
-            ends[last] = starts[last]
-        slot = self._slots.get(number)
+    def put(self, shape: Shape) -> None:
+        """Add a shape or give it other outlines or another colour."""
+        slot = self._slots.get(shape.number)
         if slot is None:
-            slot = self._count
-            self._count += 1
-            self._slots[number] = slot
-            self._reserve_slots()
-        self._reserve_edges(len(starts))
-        first = self._edges_used
-        self._edges[first : first + len(starts), :2] = starts
-        self._edges[first : first + len(starts), 2:] = ends
-        self._edges_used += len(starts)
-        self._bounds[slot] = (*starts.min(axis=0), *starts.max(axis=0)) if len(starts) else np.nan
-        self._numbers[slot] = number
-        self._colors[slot] = 0 if color is None else 0xFF000000 | color[0] << 16 | color[1] << 8 | color[2]
-        self._spans[slot] = first, len(starts)
+            self.extend([shape])
+        else:
+            self._fill([slot], [shape])
+
+    def extend(self, shapes: Sequence[Shape]) -> None:
+        """Add many new shapes at once."""
+        first = self._count
+        self._count += len(shapes)
+        self._bounds = _roomy(self._bounds, first, self._count)
+        self._numbers = _roomy(self._numbers, first, self._count)
+        self._colors = _roomy(self._colors, first, self._count)
+        self._spans = _roomy(self._spans, first, self._count)
+        self._slots.update((shape.number, first + i) for i, shape in enumerate(shapes))
+        self._fill(range(first, self._count), shapes)
+
+    def _fill(self, slots: Sequence[int], shapes: Sequence[Shape]) -> None:
+        if not shapes:
+            return
+        rings = [ring for shape in shapes for ring in shape.rings]
+        lengths = np.fromiter((len(ring) for ring in rings), np.int64, len(rings))
+        flat = chain.from_iterable(chain.from_iterable(rings))
+        starts = np.fromiter(flat, np.float32, 2 * int(lengths.sum())).reshape(-1, 2)
+        following = np.arange(1, len(starts) + 1)
+        ends_at = np.cumsum(lengths)
+        closed = np.fromiter((shape.closed for shape in shapes for _ in shape.rings), np.bool_, len(rings))
+        some = lengths > 0
+        # the last point of a ring leads back to its first; that of an open line only to itself
+        following[ends_at[some] - 1] = np.where(closed, ends_at - lengths, ends_at - 1)[some]
+        first, total = self._edges_used, len(starts)
+        self._edges = _roomy(self._edges, first, first + total)
+        self._edges[first : first + total, :2] = starts
+        self._edges[first : first + total, 2:] = starts[following]
+        self._edges_used += total
+        rings_of = np.fromiter((len(shape.rings) for shape in shapes), np.int64, len(shapes))
+        ring_ends = np.concatenate([[0], ends_at])[np.concatenate([[0], np.cumsum(rings_of)])]
+        counts = np.diff(ring_ends)
+        at = np.asarray(slots)
+        self._spans[at, 0], self._spans[at, 1] = first + ring_ends[:-1], counts
+        self._numbers[at] = [shape.number for shape in shapes]
+        self._colors[at] = [_argb(shape.color) for shape in shapes]
+        self._bounds[at] = np.nan
+        there = counts > 0
+        if there.any():
+            begin = ring_ends[:-1][there]
+            low, high = np.minimum.reduceat(starts, begin), np.maximum.reduceat(starts, begin)
+            self._bounds[at[there]] = np.concatenate([low, high], axis=1)
 
     def remove(self, number: int) -> None:
         slot = self._slots.pop(number, None)
@@ -107,12 +139,11 @@ class ShapeIndex:
         return picked, np.repeat(np.arange(len(slots)), self._spans[slots, 1])
 
     def snapshot(self) -> ShapeIndex:
-        """A copy that does not change any more, for another thread."""
+        """What there is now, for another thread to draw; edges are only ever added behind it."""
         copied = ShapeIndex()
-        copied._slots = dict(self._slots)
         copied._count, copied._edges_used = self._count, self._edges_used
         copied._bounds, copied._numbers = self._bounds.copy(), self._numbers.copy()
-        copied._colors, copied._spans, copied._edges = self._colors.copy(), self._spans.copy(), self._edges.copy()
+        copied._colors, copied._spans, copied._edges = self._colors.copy(), self._spans.copy(), self._edges
         return copied
 
     @staticmethod
@@ -121,19 +152,6 @@ class ShapeIndex:
         within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
         places: npt.NDArray[np.int64] = np.repeat(spans[:, 0], counts) + within
         return places
-
-    def _reserve_slots(self) -> None:
-        if self._count > len(self._numbers):
-            more = 2 * len(self._numbers)
-            self._bounds = np.resize(self._bounds, (more, 4))
-            self._numbers = np.resize(self._numbers, more)
-            self._colors = np.resize(self._colors, more)
-            self._spans = np.resize(self._spans, (more, 2))
-
-    def _reserve_edges(self, count: int) -> None:
-        needed = self._edges_used + count
-        if needed > len(self._edges):
-            self._edges = np.resize(self._edges, (max(2 * len(self._edges), needed), 4))
 
     def _compact(self) -> None:
         """Close the gaps of removed shapes and of outlines that were given anew."""
@@ -145,9 +163,19 @@ class ShapeIndex:
         bounds, numbers, colors = self._bounds[slots], self._numbers[slots], self._colors[slots]
         self._count = len(alive)
         self._slots = {number: slot for slot, (number, _) in enumerate(alive)}
-        room = max(64, 2 * self._count)
-        self._bounds, self._numbers = np.resize(bounds, (room, 4)), np.resize(numbers, room)
-        self._colors = np.resize(colors, room)
-        self._spans = np.resize(np.stack([np.cumsum(counts) - counts, counts], axis=1), (room, 2))
+        self._bounds, self._numbers, self._colors, self._edges = bounds, numbers, colors, edges
+        self._spans = np.stack([np.cumsum(counts) - counts, counts], axis=1)
         self._edges_used = len(edges)
-        self._edges = np.resize(edges, (max(1024, 2 * len(edges)), 4))
+
+
+def _roomy(array: npt.NDArray[Any], used: int, needed: int) -> npt.NDArray[Any]:
+    """The array, or a larger one that begins with what is used of it."""
+    if needed <= len(array):
+        return array
+    larger = np.empty((max(2 * len(array), needed), *array.shape[1:]), array.dtype)
+    larger[:used] = array[:used]
+    return larger
+
+
+def _argb(color: tuple[int, int, int] | None) -> int:
+    return 0 if color is None else 0xFF000000 | color[0] << 16 | color[1] << 8 | color[2]

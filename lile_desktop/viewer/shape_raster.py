@@ -17,7 +17,7 @@ from lile_desktop.viewer.view_state import ViewState, screen_matrix, visible_rec
 
 MARGIN = 0.2  # of the viewport on each side, so that a pan shows what lies there
 DOT_PX = 2.5  # shapes smaller than this on the screen are a dot
-CHUNK = 200_000  # edges at a time, so that the GUI thread gets its turn
+CHUNK = 50_000  # edges at a time, so that the GUI thread gets its turn
 LONGEST_EDGE = 4096  # samples along one edge; longer ones cross the whole picture
 PLAIN = 0xFF000000 | UNCLASSED[0] << 16 | UNCLASSED[1] << 8 | UNCLASSED[2]
 
@@ -60,6 +60,7 @@ def draw_shapes(index: ShapeIndex, view: ViewState) -> npt.NDArray[np.uint32]:
         edges, owner = index.edges(large[first:last])
         _stamp_edges(picture, view, edges, large_colors[first:last][owner])
         first = last
+    _thicken(picture)
     return picture[1:-1, 1:-1].copy()
 
 
@@ -91,10 +92,13 @@ def _stamp(picture: npt.NDArray[np.uint32], points: npt.NDArray[np.float64], col
     h, w = picture.shape
     cols, rows = np.floor(points[:, 0]).astype(np.int64) + 1, np.floor(points[:, 1]).astype(np.int64) + 1
     inside = (cols >= 0) & (cols < w - 1) & (rows >= 0) & (rows < h - 1)
-    at, ink = rows[inside] * w + cols[inside], colors[inside]
-    flat = picture.reshape(-1)
-    for shift in (0, 1, w):
-        flat[at + shift] = ink
+    picture.reshape(-1)[rows[inside] * w + cols[inside]] = colors[inside]
+
+
+def _thicken(picture: npt.NDArray[np.uint32]) -> None:
+    """Lines two pixels wide: what is clear takes the colour of its left, then of its upper neighbour."""
+    for clear, neighbour in ((picture[:, 1:], picture[:, :-1].copy()), (picture[1:], picture[:-1].copy())):
+        np.copyto(clear, neighbour, where=clear == 0)
 
 
 class ShapeRaster(QObject):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lile_desktop.viewer.annotations import Annotation, AnnotationStore, RegionClass
-from lile_desktop.viewer.shape_index import ShapeIndex
+from lile_desktop.viewer.shape_index import Shape, ShapeIndex
 from lile_desktop.viewer.view_state import Rect
 from lile_engine.slides import Region
 
@@ -93,7 +93,7 @@ def test_the_index_keeps_up_with_many_changes() -> None:
     truth: dict[int, tuple[float, float, float, float]] = {}
     for number in range(3000):
         x, y = (float(v) for v in chance.uniform(0, 1000, 2))
-        index.put(number, [[(x, y), (x + 5, y), (x + 5, y + 5)]], (1, 2, 3))
+        index.put(Shape(number, (((x, y), (x + 5, y), (x + 5, y + 5)),), (1, 2, 3)))
         truth[number] = (x, y, x + 5, y + 5)
         if number % 3 and chance.random() < 0.8:
             gone = int(chance.choice(list(truth)))
@@ -110,8 +110,8 @@ def test_the_index_keeps_up_with_many_changes() -> None:
 
 def test_edges_of_a_hole_and_of_an_open_line() -> None:
     index = ShapeIndex()
-    index.put(1, [[(0, 0), (10, 0), (10, 10)], [(1, 1), (2, 1), (2, 2)]], None)
-    index.put(2, [[(0, 0), (5, 0), (5, 5)]], None, closed=False)
+    index.put(Shape(1, (((0, 0), (10, 0), (10, 10)), ((1, 1), (2, 1), (2, 2)))))
+    index.put(Shape(2, (((0, 0), (5, 0), (5, 5)),), closed=False))
     edges, owner = index.edges(np.array([0, 1]))
     assert edges[2].tolist() == [10, 10, 0, 0]
     assert edges[5].tolist() == [2, 2, 1, 1]
