@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -108,12 +108,16 @@ def _repair(folder: Path, progress: ProgressCallback) -> CheckReport:
     except BaseException:
         archive.abandon()
         raise
-    again = check_archive(folder)
-    left = {(finding.what, finding.where) for finding in again.findings if finding.level == "problem"}
-    findings = tuple(
-        Finding(f.level, f.what, f.where, f.message, mended=(f.what, f.where) not in left) for f in report.findings
-    )
-    return CheckReport(report.archive, findings, again.vectors, report.bytes)
+    return after_mending(report, check_archive(folder))
+
+
+def after_mending(before: CheckReport, again: CheckReport) -> CheckReport:
+    """What was found ``before``, each finding mended or not, and what is left that was not seen then."""
+    left = {(finding.what, finding.where): finding for finding in again.findings if finding.level == "problem"}
+    findings = [replace(finding, mended=(finding.what, finding.where) not in left) for finding in before.findings]
+    seen = {(finding.what, finding.where) for finding in before.findings}
+    findings += [finding for key, finding in left.items() if key not in seen]
+    return CheckReport(before.archive, tuple(findings), again.vectors, before.bytes)
 
 
 class _Check:

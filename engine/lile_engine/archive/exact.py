@@ -11,7 +11,7 @@ from lile_engine.archive.rows import Floats, Ids, Neighbours
 
 def best(scores: Floats, k: int) -> Ids:
     """Positions of the k highest scores, best first; equal scores in their order."""
-    if k < len(scores):
+    if 0 < k < len(scores):
         bound = np.partition(scores, len(scores) - k)[len(scores) - k]
         chosen = np.flatnonzero(scores >= bound)
     else:

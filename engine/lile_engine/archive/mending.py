@@ -55,7 +55,7 @@ class MendableArchive(WritableLocalArchive):
                 segments = load_segments(self._db, self._space, kind)
                 self._cut_segments(segments, subtract(segments.runs(), there))
                 if kind == "tile":
-                    for start, stop in subtract(there, segments.runs()):
+                    for start, stop in subtract(there, load_segments(self._db, self._space, kind).runs()):
                         self._db.execute(
                             "DELETE FROM grids WHERE slide_id IN (SELECT slide_id FROM tiles WHERE id >= ? AND id < ?)",
                             (start, stop),

@@ -221,7 +221,7 @@ def _index(args: argparse.Namespace) -> int:
             args.dir, slides, model, spec, metadata=metadata, slide_mpp=args.slide_mpp, batch=args.batch,
             progress=progress_printer(args), on_slide=lambda slide: emit_event(args, "slide", **to_plain(slide)),
         )  # fmt: skip
-        for slide in report.failed:
+        for slide in report.failed if len(report.slides) > 1 else ():
             emit_event(args, "warning", message=f"{slide.path}: {slide.message}")
         if report.slides and len(report.failed) == len(report.slides):
             first = report.failed[0]
@@ -242,7 +242,7 @@ def _captions_import(args: argparse.Namespace) -> int:
     from lile_engine.retrieval.captions import import_captions
 
     report = import_captions(args.dir, args.file, archive_model(args), progress=progress_printer(args))
-    for row in report.bad:
+    for row in report.bad if args.json or args.progress == "jsonl" else ():  # the text names them itself
         emit_event(args, "warning", message=f"{args.file}, line {row.line}: {row.reason}")
     emit_result(args, report, report.to_text())
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -72,7 +73,7 @@ def expand_paths(paths: Sequence[Path | str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for given in paths:
-        path = Path(given).absolute()
+        path = Path(os.path.abspath(given))  # no .. in it, and a link keeps its name
         if path.is_dir():
             inside = [file for file in sorted(path.rglob("*")) if _looks_like_slide(file)]
             if not inside:

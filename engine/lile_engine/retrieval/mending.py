@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lile_engine.archive import open_archive
-from lile_engine.archive.check import CheckReport, check_archive
+from lile_engine.archive.check import CheckReport, after_mending, check_archive
 from lile_engine.model.protocol import ImageTextModel
 from lile_engine.progress import ProgressCallback, no_progress
 from lile_engine.retrieval.search import check_model
@@ -32,7 +32,4 @@ def mend_archive(
             part = missing[start : start + _AT_ONCE]
             encoded = model.encode_texts([row.text for row in archive.captions(part)])
             archive.put_vectors("caption", part, encoded.vectors, encoded.tokens, encoded.mask)
-    again = check_archive(folder)
-    left = {(finding.what, finding.where) for finding in again.findings if finding.level == "problem"}
-    mended = tuple(type(f)(f.level, f.what, f.where, f.message, (f.what, f.where) not in left) for f in report.findings)
-    return CheckReport(report.archive, mended, again.vectors, report.bytes)
+    return after_mending(report, check_archive(folder))

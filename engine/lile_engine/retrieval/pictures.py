@@ -32,7 +32,8 @@ def colours(values: NDArray[np.float32]) -> Pixels:
     share = np.nan_to_num((values - low) / max(high - low, 1e-9)).clip(0, 1) * (len(_SCALE) - 1)
     lower = np.minimum(share.astype(np.int64), len(_SCALE) - 2)
     mixed = _SCALE[lower] + (_SCALE[lower + 1] - _SCALE[lower]) * (share - lower)[..., None]
-    return mixed.round().astype(np.uint8)
+    picture: Pixels = mixed.round().astype(np.uint8)
+    return picture
 
 
 def write_heatmap(found: HeatMap, slide: SlideRow, out: Path) -> None:
