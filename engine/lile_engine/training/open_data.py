@@ -1,4 +1,4 @@
-"""Pair lists from the openly licensed real tiles that the bundled checkpoint learns from.
+"""Pair lists of what the bundled checkpoint learns from: openly licensed real tiles, and phantoms.
 
 The pictures stay where they are; a list names them, their captions, phrases, terms and case. `write_lists` makes one
 jsonl per source in a folder, which ``lile train`` then reads. Nothing from ``validate/`` is ever listed, and the
@@ -7,6 +7,7 @@ atlas cases of `HELD_OUT_CASES` go into a list of their own, for measuring.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +15,12 @@ from typing import Any
 
 from lile_engine.errors import DataError
 from lile_engine.paths import private_dir
+from lile_engine.phantom.captions import phrases
 from lile_engine.training.terms import TERM_PHRASES
 
 Row = dict[str, Any]
 
-# Drawn once at random (seed 12) from the cases with H&E slides, so that both diagnoses with and without another case
-# occur; never trained on by the recipe of the bundled checkpoint.
-HELD_OUT = 16
+HELD_OUT = 16  # atlas cases that the bundled checkpoint has not seen
 
 CLASS_PHRASES: dict[str, tuple[str, ...]] = {
     "oral/normal": (
@@ -90,6 +90,34 @@ _WEAK_CAPTIONS = {
 }
 
 
+# Which atlas terms a phantom tissue shares: such pairs are not set against each other (see `batches`).
+_PHANTOM_TERMS: dict[str, tuple[str, ...]] = {
+    "background": ("glass",),
+    "adipose": ("fat",),
+    "dense stroma": ("dense fibrous tissue",),
+    "loose stroma": ("loose connective tissue", "myxoid stroma"),
+    "desmoplastic stroma": ("desmoplastic stroma",),
+    "smooth muscle": ("smooth muscle",),
+    "lymphoid aggregate": ("lymphoid tissue", "chronic inflammation", "lymphoma"),
+    "normal mucosa": ("intestinal mucosa", "glandular epithelium"),
+    "benign glands": ("glandular epithelium",),
+    "adenocarcinoma grade 1": ("adenocarcinoma", "dysplastic glands"),
+    "adenocarcinoma grade 2": ("adenocarcinoma",),
+    "adenocarcinoma grade 3": ("adenocarcinoma", "undifferentiated carcinoma", "pleomorphic tumour"),
+    "squamous epithelium": ("squamous epithelium", "skin"),
+    "keratinising squamous epithelium": ("squamous epithelium", "skin"),
+    "squamous cell carcinoma": ("squamous cell carcinoma",),
+    "spindle cell tumour": ("spindle cell tumour", "pleomorphic tumour"),
+    "bone": ("bone",),
+    "cartilage": ("cartilage",),
+    "mucin": ("mucin",),
+    "necrosis": ("necrosis or debris",),
+    "blood": ("red blood cells",),
+    "nerve": ("nerve or ganglion",),
+    "vessel": ("blood vessel",),
+}
+
+
 def read_jsonl(path: Path) -> list[Row]:
     """The rows of a jsonl file. Raises `DataError` when it cannot be read."""
     try:
@@ -121,23 +149,21 @@ def atlas_rows(data: Path) -> list[Row]:
 
 
 def held_out_cases(rows: list[Row], count: int = HELD_OUT) -> list[str]:
-    """The cases kept out of training: every k-th of the H&E cases in the order of a hash, so that all may check it."""
-    import hashlib
-
+    """The cases kept out of training: the first H&E cases in the order of a hash, which nobody chose."""
     cases = {row["case"] for row in rows if row["stain"] == "H&E"}
     return sorted(cases, key=lambda case: hashlib.sha256(f"lile-12 {case}".encode()).hexdigest())[:count]
 
 
 def class_rows(data: Path) -> Iterator[tuple[str, Row]]:
     """(source, row) of the sets that are labelled by class: oral, pap, kather, crc-val, osteosarcoma."""
-    for key, phrases in CLASS_PHRASES.items():
+    for key, texts in CLASS_PHRASES.items():
         source, name = key.split("/")
         folder = data / ("train" if source in ("oral", "pap") else "labelled") / source
         files = (
             sorted((folder / name).glob("*.*")) if (folder / name).is_dir() else sorted(folder.glob(f"{name}_[0-9]*"))
         )
         for file in files:
-            yield source, {"image": str(file), "captions": list(phrases), "group": key, "case": file.stem}
+            yield source, {"image": str(file), "captions": list(texts), "group": key, "case": file.stem}
 
 
 def captioned_rows(data: Path) -> Iterator[tuple[str, Row]]:
@@ -159,8 +185,27 @@ def _organ_phrases(source: str, file: str) -> list[str]:
     return [organ, f"normal {organ}"]
 
 
-def write_lists(data: Path, out: Path) -> dict[str, int]:
-    """Writes ``atlas.jsonl``, ``atlas-heldout.jsonl`` and one list per other source; returns pairs per list."""
+def phantom_rows(folder: Path) -> list[Row]:
+    """The pairs of `phantom.pairs.write_pairs`: the long caption, the tissue's names as phrases, one group a tissue."""
+    rows = []
+    for row in read_jsonl(folder / "pairs.jsonl"):
+        tissue = row["tissues"][0]
+        rows.append(
+            {
+                "image": str(folder / row["image"]),
+                "captions": row["captions"][1:],
+                "phrases": phrases(tissue),
+                "tissues": list(_PHANTOM_TERMS.get(tissue, (tissue,))),
+                "group": f"phantom/{tissue}",
+                "case": Path(row["image"]).stem,
+            }
+        )
+    return rows
+
+
+def write_lists(data: Path, out: Path, phantoms: Path | None = None) -> dict[str, int]:
+    """Writes ``atlas.jsonl``, ``atlas-heldout.jsonl``, one list per other source, and ``phantom.jsonl`` where a folder
+    of phantom pairs is given; returns pairs per list."""
     private_dir(out)
     rows = atlas_rows(data)
     held = set(held_out_cases(rows))
@@ -170,6 +215,8 @@ def write_lists(data: Path, out: Path) -> dict[str, int]:
     }
     for source, row in [*class_rows(data), *captioned_rows(data)]:
         lists.setdefault(source, []).append(row)
+    if phantoms is not None:
+        lists["phantom"] = phantom_rows(phantoms)
     for name, items in lists.items():
         text = "".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items)
         (out / f"{name}.jsonl").write_text(text, encoding="utf-8")
