@@ -102,6 +102,9 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "tool_polygon", "Tools", 0, "Polygon", "Draw a polygon, corner by corner", ("P",), "polygon", True, "tool"
     ),
     ActionSpec("tool_freehand", "Tools", 0, "Freehand", "Draw around tissue", ("F",), "scribble-loop", True, "tool"),
+    ActionSpec("tool_brush", "Tools", 0, "Brush", "Paint a region", ("B",), "paint-brush", True, "tool"),
+    ActionSpec("tool_polyline", "Tools", 0, "Polyline", "Draw a line of several pieces", ("V",), "", True, "tool"),
+    ActionSpec("tool_points", "Tools", 0, "Points", "Set points", (".",), "", True, "tool"),
     ActionSpec("tool_line", "Tools", 0, "Ruler", "Measure a distance", ("L",), "ruler", True, "tool"),
     ActionSpec("restart_engine", "Tools", 1, "Restart engine", "Start the engine process anew", ()),
     ActionSpec("open_log", "Tools", 1, "Show log file", "Open the folder of the log file", ()),

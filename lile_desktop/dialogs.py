@@ -10,7 +10,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QDoubleSpinBox,
-    QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QInputDialog,
     QLabel,
@@ -65,14 +65,20 @@ class SettingsDialog(QDialog):
         number_field(
             self.cache, "Picture memory", "Memory for parts of slides already read; used from the next start on"
         )
-        form = QFormLayout()
+        form = QGridLayout()
         form.setHorizontalSpacing(3 * GRID)
         form.setVerticalSpacing(GRID)
-        form.addRow("Appearance", self.appearance)
-        form.addRow("Model runs on", self.device)
-        form.addRow("Scale of tiles", self.mpp)
-        form.addRow("Answers to a question", self.results)
-        form.addRow("Picture memory", self.cache)
+        rows: tuple[tuple[str, QWidget], ...] = (
+            ("Appearance", self.appearance),
+            ("Model runs on", self.device),
+            ("Scale of tiles", self.mpp),
+            ("Answers to a question", self.results),
+            ("Picture memory", self.cache),
+        )
+        for row, (label, field) in enumerate(rows):
+            form.addWidget(QLabel(label), row, 0)
+            form.addWidget(field, row, 1)
+        form.setColumnStretch(1, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
         layout.setSpacing(2 * GRID)
@@ -116,6 +122,7 @@ class PropertiesDialog(QDialog):
             self.table.setItem(row, 0, QTableWidgetItem(name))
             self.table.setItem(row, 1, QTableWidgetItem(value))
         self.table.setColumnWidth(0, 260)
+        self.table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.table.horizontalHeader().setStretchLastSection(True)
         self.pictures = QHBoxLayout()
         self.pictures.setSpacing(2 * GRID)

@@ -11,14 +11,14 @@ from lile_desktop.theme import current_theme
 os.environ.setdefault("QT_API", "pyside6")
 
 
-def icon(name: str, *, accent: bool = False) -> QIcon:
-    """The Phosphor icon ``name`` ("magnifying-glass") in the theme's text or accent colour."""
+def icon(name: str, colour: str = "") -> QIcon:
+    """The Phosphor icon ``name`` ("magnifying-glass") in ``colour``, or in that of the theme's text."""
     import qtawesome
 
     theme = current_theme()
     made: QIcon = qtawesome.icon(
         f"ph.{name}",
-        color=theme.accent if accent else theme.text,
+        color=colour or theme.text,
         color_active=theme.text,
         color_disabled=theme.quiet,
     )

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from lile_desktop.viewer.overlays import RasterOverlay, TileBox
 from lile_engine.answers import AttentionAnswer, HeatAnswer
 from lile_engine.retrieval.results import Hit
 
 ATTENTION, HEAT = "attention", "heat"
-ATTENTION_OPACITY, HEAT_OPACITY = 0.75, 0.5
+ATTENTION_OPACITY, HEAT_OPACITY = 0.8, 0.5
+EVEN, LEAST_HIGH = 0.8, 2.0  # 1 is what every token would draw if attention were even
 
 
 def attention_overlay(answer: AttentionAnswer) -> RasterOverlay:
-    """Attention fades out where there is little of it, so that the tissue stays to be seen."""
+    """Attention fades out below the even share, so that the tissue stays to be seen. A single token that draws
+    many times its share does not set the scale."""
+    finite = answer.values[np.isfinite(answer.values)]
+    high = max(LEAST_HIGH, float(np.percentile(finite, 98))) if finite.size else LEAST_HIGH
     return RasterOverlay(
         answer.values, answer.x, answer.y, answer.w, answer.h,
-        colormap="inferno", opacity=ATTENTION_OPACITY, low=0.0, fade=True,
-        title=f"{attention_title(answer)} (1 is even)",
+        colormap="inferno", opacity=ATTENTION_OPACITY, low=EVEN, high=high, fade=True, title=attention_title(answer),
     )  # fmt: skip
 
 

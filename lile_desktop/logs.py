@@ -43,7 +43,7 @@ def start_logging() -> Path:
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    sys.__excepthook__(kind, error or kind(), trace)
     if issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error or kind(), trace)
         return
     logging.getLogger("lile_desktop").critical("uncaught", exc_info=(kind, error or kind(), trace))

@@ -148,11 +148,12 @@ QLabel[rank="title"] {{ font-weight: 600; }}
 QLabel[rank="quiet"] {{ color: {t.quiet}; font-size: {small:.1f}pt; }}
 QLabel[rank="warning"] {{ color: {t.warning}; font-size: {small:.1f}pt; }}
 QLabel[rank="error"] {{ color: {t.error}; }}
-QLineEdit, QSpinBox, QDoubleSpinBox {{
+QLineEdit {{
   background: {t.base}; border: 1px solid {t.line}; border-radius: 4px; padding: 5px 8px; min-height: 18px;
   selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
-QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus {{ border-color: {t.accent}; }}
-QAbstractSpinBox QLineEdit {{ border: none; padding: 0; min-height: 0; background: transparent; }}
+QLineEdit:focus {{ border-color: {t.accent}; }}
+QAbstractSpinBox {{ min-height: 30px; }}
+QAbstractSpinBox QLineEdit {{ border: none; padding: 0 6px; min-height: 0; background: transparent; }}
 QPushButton {{ background: {t.base}; border: 1px solid {t.line}; border-radius: 4px; padding: 5px 12px;
   min-height: 18px; }}
 QPushButton:hover {{ background: {t.hover}; }}

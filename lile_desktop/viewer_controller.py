@@ -68,7 +68,7 @@ class ViewerController(QObject):
         page.ask.mpp_chosen.connect(lambda mpp: settings.update(tile_mpp=mpp))
         page.answers.hit_chosen.connect(self._choose)
         page.answers.words.word_chosen.connect(asker.choose_word)
-        view.region_drawn.connect(lambda _region: actions["tool_move"].trigger())
+        view.region_drawn.connect(lambda _region: self._after_drawing())
         view.annotations.changed.connect(self.show_region)
         view.annotations.selection_changed.connect(self.show_region)
         view.tile_box_clicked.connect(lambda box: self._choose_number(box.id))
@@ -195,6 +195,11 @@ class ViewerController(QObject):
             text = estimate_text(annotation.region, entry.info.mpp, guess)
         self._page.ask.show_region(text, self._settings.value.tile_mpp)
         self.changed.emit()
+
+    def _after_drawing(self) -> None:
+        """Back to moving, except with tools that one goes on with."""
+        if self._page.view.tool not in ("brush", "points"):
+            self._actions["tool_move"].trigger()
 
     def _region(self) -> Annotation | None:
         chosen = [a for a in self._page.view.annotations.selected() if a.kind == "region"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from lile_engine.retrieval.query import STOP_WORDS
+
 
 @dataclass(frozen=True)
 class PhraseWord:
@@ -16,5 +18,11 @@ class PhraseWord:
 
 
 def split_words(text: str) -> list[PhraseWord]:
-    """Runs of letters and digits, with hyphens and apostrophes inside them; punctuation is no word."""
-    return [PhraseWord(m.group(), m.start(), m.end()) for m in re.finditer(r"\w+(?:[-'’]\w+)*", text)]
+    """Runs of letters and digits, cut as the model cuts them: parts of a hyphenated word are words."""
+    return [PhraseWord(m.group(), m.start(), m.end()) for m in re.finditer(r"[^\W_]+", text)]
+
+
+def telling_words(text: str) -> list[PhraseWord]:
+    """The words worth a button: no single letters, no words that say nothing of tissue."""
+    words = split_words(text)
+    return [w for w in words if len(w.text) > 1 and w.text.casefold() not in STOP_WORDS]

@@ -18,7 +18,7 @@ from lile_desktop.icons import icon
 from lile_desktop.logs import log_file
 from lile_desktop.notices import Level, Notice
 from lile_desktop.panels.parts import icon_button, push_button, quiet
-from lile_desktop.theme import GRID
+from lile_desktop.theme import GRID, current_theme
 
 _ICONS = {Level.INFO: "info", Level.WARNING: "warning", Level.ERROR: "warning-circle"}
 INFO_SECONDS = 8
@@ -54,7 +54,9 @@ class NoticeBar(QWidget):
         self.notice = notice
         self.sentence.setText(notice.sentence)
         self.sentence.setAccessibleName(notice.sentence)
-        self._picture.setPixmap(icon(_ICONS[notice.level], accent=notice.level is Level.INFO).pixmap(20, 20))
+        theme = current_theme()
+        colour = {Level.INFO: theme.accent, Level.WARNING: theme.warning, Level.ERROR: theme.error}[notice.level]
+        self._picture.setPixmap(icon(_ICONS[notice.level], colour).pixmap(20, 20))
         self.details_button.setVisible(bool(notice.details))
         self._timer.stop()
         if notice.level is Level.INFO:

@@ -18,7 +18,7 @@ from lile_desktop.viewer.slide_view import SlideView
 
 LEFT_PX, RIGHT_PX = 248, 352
 TOOLS = (
-    "tool_move", "tool_rectangle", "tool_ellipse", "tool_polygon", "tool_freehand", "tool_line", None,
+    "tool_move", "tool_rectangle", "tool_ellipse", "tool_polygon", "tool_brush", "tool_line", None,
     "go_back", "go_forward", None, "fit", "zoom_out", "zoom_in", "mag_10", "mag_20", "mag_40",
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QButtonGroup, QToolButton, QVBoxLayout, QWidget
 
 from lile_desktop.panels.parts import FlowLayout, clear_layout, heading, quiet
 from lile_desktop.theme import GRID
-from lile_desktop.words import PhraseWord, split_words
+from lile_desktop.words import PhraseWord, telling_words
 from lile_engine.answers import AttentionAnswer
 
 
@@ -39,7 +39,7 @@ class WordsPanel(QWidget):
             self._group.removeButton(button)
         clear_layout(self._flow)
         self._buttons = []
-        words = split_words(text)
+        words = telling_words(text)
         self._words = [None, *words] if words else []
         for word in self._words:
             tip = f"Where “{word.text}” is seen on the tissue" if word else "Where the whole phrase is seen"

@@ -14,6 +14,7 @@ from lile_desktop.actions import ACTIONS, MENUS, ActionRegistry, ActionSpec, mat
 from lile_desktop.icons import icon
 from lile_desktop.main_window import MainWindow
 from lile_desktop.palette import CommandPalette, ShortcutSheet
+from lile_desktop.viewer.tools import TOOLS
 
 
 def test_ids_and_shortcuts_are_used_once() -> None:
@@ -87,3 +88,7 @@ def test_the_sheet_shows_every_shortcut(window: MainWindow) -> None:
     sheet = ShortcutSheet(window.registry, window)
     texts = {label.text() for label in sheet.findChildren(QLabel)}
     assert {spec.text for spec in ACTIONS if spec.shortcuts} <= texts
+
+
+def test_every_tool_of_the_viewer_has_an_action() -> None:
+    assert {f"tool_{name}" for name in TOOLS} == {spec.id for spec in ACTIONS if spec.choice == "tool"}

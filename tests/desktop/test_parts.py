@@ -14,7 +14,7 @@ from lile_desktop.notices import notice_from
 from lile_desktop.regions import estimate, estimate_text, region_size_text
 from lile_desktop.slide_desk import slides_in
 from lile_desktop.training import TrainRequest, check_request, suggested_name, train_config, write_config
-from lile_desktop.words import PhraseWord, split_words
+from lile_desktop.words import PhraseWord, split_words, telling_words
 from lile_engine.answers import Answer, AttentionAnswer, HeatAnswer, PatchPlace, RegionState, RegionTiles
 from lile_engine.errors import SlideError
 from lile_engine.paths import models_dir
@@ -140,7 +140,7 @@ def test_hits_are_found_on_the_slide_that_is_open_under_another_path() -> None:
     ("text", "words"),
     [
         ("Fat, with septa.", ["Fat", "with", "septa"]),
-        ("H&E-stained well-differentiated", ["H", "E-stained", "well-differentiated"]),
+        ("H&E-stained well-differentiated", ["H", "E", "stained", "well", "differentiated"]),
         ("", []),
         ("…", []),
     ],
@@ -149,6 +149,10 @@ def test_a_phrase_is_split_into_words(text: str, words: list[str]) -> None:
     found = split_words(text)
     assert [w.text for w in found] == words
     assert all(text[w.start : w.end] == w.text for w in found)
+
+
+def test_only_words_that_say_something_get_a_button() -> None:
+    assert [w.text for w in telling_words("H&E section of the fat")] == ["section", "fat"]
 
 
 # -- layers
