@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPalette, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from lile_desktop.viewer import view_state as vs
-from lile_desktop.viewer.adjust import AS_IT_IS, Adjustment, adjusted
+from lile_desktop.viewer.adjust import Adjustment
 from lile_desktop.viewer.history import PlaceHistory
 from lile_desktop.viewer.minimap import Minimap
 from lile_desktop.viewer.motion import REST, Motion, step
@@ -18,13 +18,13 @@ from lile_desktop.viewer.pyramid import Pyramid, TileKey, build_pyramid
 from lile_desktop.viewer.scale_bar import INK, MARGIN, paint_corner, paint_plate, text_font
 from lile_desktop.viewer.tile_cache import DEFAULT_BUDGET, TileCache
 from lile_desktop.viewer.tile_loader import PixelSource, TileFailure, TileLoader
+from lile_desktop.viewer.tile_look import TileLook
 from lile_desktop.viewer.tile_painter import PaintReport, paint_tiles, view_transform, wanted_tiles
 from lile_desktop.viewer.view_state import Rect, ViewState
 from lile_engine.slides import SlideInfo
 
 FRAME_MS = 8
 REST_MS = 600  # a view that stands this long is a place to come back to
-ADJUST_BUDGET = 0.012  # seconds a frame may spend on adjusting tiles; the rest follow in the next frames
 SURROUND_LIGHT = QColor(0xC9, 0xC9, 0xCB)
 SURROUND_DARK = QColor(0x1D, 0x1D, 0x1F)
 DARK_SLIDE = 70  # mean lightness of 255 below which a slide counts as dark (fluorescence)
@@ -62,15 +62,14 @@ class SlideCanvas(QWidget):
         self._loader = TileLoader(source, self._cache, self)
         self._loader.tile_loaded.connect(self._on_tile)
         self._loader.tile_failed.connect(self._on_failure)
+        self._loader.profile_loaded.connect(self._on_profile)
         self._slide: SlideInfo | None = None
         self._pyramid: Pyramid | None = None
         self._view = ViewState()
         self._fitted = True  # the whole slide is shown; it is fitted again when the widget changes its size
         self._motion: Motion = REST
         self._moved_at = 0.0
-        self._adjustment = AS_IT_IS
-        self._previous_adjustment = AS_IT_IS
-        self._left_to_adjust = 0.0
+        self._look = TileLook(self._cache)
         self._message = ""
         self._dark_slide = False
         self._report = PaintReport(missing=1)
@@ -140,6 +139,7 @@ class SlideCanvas(QWidget):
         self._report = PaintReport(missing=1)
         self._pyramid = build_pyramid(info) if info is not None else None
         self._loader.set_pyramid(self._pyramid)
+        self._look.set_profile(None)
         if info is None:
             self.minimap.hide()
         else:
@@ -262,13 +262,22 @@ class SlideCanvas(QWidget):
 
     @property
     def adjustment(self) -> Adjustment:
-        return self._adjustment
+        return self._look.adjustment
 
     def set_adjustment(self, adjustment: Adjustment) -> None:
         """Brightness, contrast and gamma; no tile is read again."""
-        if adjustment != self._adjustment:
-            self._previous_adjustment, self._adjustment = self._adjustment, adjustment
+        if adjustment != self._look.adjustment:
+            self._look.set_adjustment(adjustment)
             self.update()
+
+    @property
+    def color_profile_on(self) -> bool:
+        return self._look.profile_on
+
+    def set_color_profile_on(self, on: bool) -> None:
+        """Show colours as the slide's ICC profile means them, or as they are stored; no tile is read again."""
+        self._look.set_profile_on(on)
+        self.update()
 
     def set_minimap_visible(self, visible: bool) -> None:
         self._minimap_wanted = visible
@@ -350,6 +359,11 @@ class SlideCanvas(QWidget):
         if self._pyramid.tile_rect(key).intersects(vs.visible_rect(self._view)):
             self.update()
 
+    def _on_profile(self, slide: str, profile: QByteArray) -> None:
+        if self._slide is not None and slide == self._slide.path:
+            self._look.set_profile(bytes(profile.data()))
+            self.update()
+
     def _on_failure(self, failure: TileFailure) -> None:
         if self._slide is not None and failure.key.slide == self._slide.path and failure.sentence != self._message:
             self._message = failure.sentence
@@ -376,23 +390,6 @@ class SlideCanvas(QWidget):
 
     # --- painting --------------------------------------------------------------------------------
 
-    def image_for(self, key: TileKey) -> QImage | None:
-        """A tile as it is to be shown."""
-        raw = self._cache.get(key)
-        if raw is None or self._adjustment.is_identity:
-            return raw
-        shown = self._cache.get((key, self._adjustment))
-        if shown is not None:
-            return shown
-        if self._left_to_adjust > 0:
-            began = time.perf_counter()
-            shown = adjusted(raw, self._adjustment)
-            self._left_to_adjust -= time.perf_counter() - began
-            self._cache.put((key, self._adjustment), shown)
-            return shown
-        self.update()
-        return self._cache.get((key, self._previous_adjustment)) or raw
-
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         self._paint(painter)
@@ -402,13 +399,17 @@ class SlideCanvas(QWidget):
         painter.fillRect(self.rect(), self.surround())
         if self._slide is not None and self._pyramid is not None:
             was_sharp = self.is_sharp
-            self._left_to_adjust = ADJUST_BUDGET
+            self._look.begin_frame()
             outline = self._slide_outline()
             if self._overview() is None:
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(EMPTY_SLIDE)
                 painter.drawPolygon(outline)
-            self._report = paint_tiles(painter, self._pyramid, self._view, self.devicePixelRatioF(), self.image_for)
+            self._report = paint_tiles(
+                painter, self._pyramid, self._view, self.devicePixelRatioF(), self._look.image_for
+            )
+            if self._look.unfinished:
+                self.update()
             self.paint_layers(painter)
             if self._corner_wanted:
                 paint_corner(painter, self._view, self._slide, self._cursor)

@@ -6,6 +6,7 @@ requests already handed to the readers are cancelled where they have not begun.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QByteArray, QObject, Signal
 from PySide6.QtGui import QImage
 
 from lile_desktop.viewer.pyramid import Pyramid, TileKey
@@ -36,6 +37,8 @@ class PixelSource(Protocol):
     ) -> Future[Pixels]: ...
 
     def associated(self, path: str, name: str, priority: int = 0) -> Future[Pixels]: ...
+
+    def profile(self, path: str, priority: int = 0) -> Future[bytes | None]: ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class TileLoader(QObject):
 
     tile_loaded = Signal(object)  # TileKey; the image is in the cache
     tile_failed = Signal(TileFailure)
+    profile_loaded = Signal(str, QByteArray)  # slide and its ICC profile, where it has one
     idle = Signal()  # nothing wanted is missing any more
     _arrived = Signal()
 
@@ -90,6 +94,8 @@ class TileLoader(QObject):
         self._failed.clear()
         self._no_thumbnail = False
         self._pyramid = pyramid
+        if pyramid is not None:
+            self._source.profile(pyramid.slide, priority=50).add_done_callback(partial(self._on_profile, pyramid.slide))
 
     def retry(self) -> None:
         """Forget failures, so that what is wanted next is asked for again."""
@@ -134,6 +140,14 @@ class TileLoader(QObject):
             self._arrived.emit()
         except RuntimeError:
             return  # the view is gone, the last answers come too late
+
+    def _on_profile(self, slide: str, future: Future[bytes | None]) -> None:
+        """In the readers' thread. A slide whose profile cannot be had is shown without."""
+        if not future.cancelled() and future.exception() is None:
+            profile = future.result()
+            with contextlib.suppress(RuntimeError):  # the view is gone
+                if profile:
+                    self.profile_loaded.emit(slide, QByteArray(profile))
 
     def _take_in(self) -> None:
         while self._finished:

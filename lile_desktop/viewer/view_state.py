@@ -83,6 +83,12 @@ def to_slide(view: ViewState, sx: float, sy: float) -> tuple[float, float]:
     return view.cx + dx, view.cy + dy
 
 
+def delta_to_screen(view: ViewState, dx: float, dy: float) -> tuple[float, float]:
+    """A level-0 displacement in screen pixels."""
+    a, b, c, d = screen_matrix(view)
+    return a * dx + b * dy, c * dx + d * dy
+
+
 def delta_to_slide(view: ViewState, dx: float, dy: float) -> tuple[float, float]:
     """A screen displacement in level-0 pixels."""
     a, b, c, d = screen_matrix(view)

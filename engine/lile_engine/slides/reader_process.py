@@ -73,6 +73,8 @@ def _answer(slides: _OpenSlides, operation: str, path: str, arguments: tuple[Any
             return "pixels", to_bgra(slide.to_srgb(pixels) if srgb else pixels)
         if operation == "thumbnail":
             return "pixels", to_bgra(slide.thumbnail(*arguments))
+        if operation == "profile":
+            return "profile", slide.icc_profile
         if operation == "associated":
             return "pixels", to_bgra(slide.associated_image(*arguments))
         return "error", f"A reader knows no {operation}."

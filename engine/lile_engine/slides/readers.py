@@ -130,6 +130,10 @@ class ReaderPool:
                 heapq.heappush(queue, _Task(1000, next(self._numbers), "forget", str(path), (), Future()))
             self._changed.notify_all()
 
+    def profile(self, path: str | Path, priority: int = 50) -> Future[bytes | None]:
+        """The embedded ICC profile, None where there is none; pixels come without it unless ``srgb`` is asked for."""
+        return self._submit("profile", path, (), priority)
+
     def is_marked(self, path: str | Path) -> bool:
         """Whether the slide has cost so many readers that it is refused until it is opened again."""
         return self._marks.get(str(path), 0) >= _MOST_MARKS

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QColor, QDropEvent, QPalette, QWheelEvent
+from PySide6.QtGui import QColor, QColorSpace, QDropEvent, QPalette, QWheelEvent
 from pytestqt.qtbot import QtBot
 
 from lile_desktop.viewer import Adjustment, RasterOverlay, Rect, SlideView, TileBox, ViewState
 from lile_desktop.viewer.view_state import to_screen, to_slide
-from lile_engine.slides import SlideInfo
+from lile_engine.slides import SlideInfo, open_slide
 from lile_engine.slides.readers import ReaderPool
 
 LEFT = Qt.MouseButton.LeftButton
@@ -276,3 +277,30 @@ def test_a_click_on_a_hit_tells_which(qtbot: QtBot, view: SlideView) -> None:
     with qtbot.waitSignal(view.tile_box_clicked) as told:
         qtbot.mouseClick(view, LEFT, pos=QPoint(round(sx), round(sy)))
     assert told.args[0] == boxes[1]
+
+
+def test_the_colour_profile_is_applied_without_reading_again(qtbot: QtBot, pool: ReaderPool, tmp_path: Path) -> None:
+    wide = QColorSpace(QColorSpace.NamedColorSpace.AdobeRgb)
+    picture = np.full((300, 400, 3), (60, 180, 90), np.uint8)
+    path = tmp_path / "wide.png"
+    Image.fromarray(picture).save(path, icc_profile=wide.iccProfile().data())
+    view = SlideView(pool)
+    qtbot.addWidget(view)
+    view.resize(400, 300)
+    view.show()
+    with qtbot.waitSignal(view.loader.profile_loaded, timeout=20_000):
+        view.set_slide(pool.open(str(path)).result(timeout=20))
+    settle(qtbot, view)
+    assert color_at(view, 200, 150) == QColor(60, 180, 90)
+    qtbot.waitUntil(lambda: not view.loader.busy)
+    read: list[object] = []
+    view.loader.tile_loaded.connect(read.append)
+    view.set_color_profile_on(True)
+    shown = color_at(view, 200, 150)
+    with open_slide(path) as slide:
+        expected = slide.to_srgb(picture)[0, 0]
+    assert (shown.red(), shown.green(), shown.blue()) == pytest.approx(tuple(int(v) for v in expected), abs=2)
+    assert shown != QColor(60, 180, 90)
+    view.set_color_profile_on(False)
+    assert color_at(view, 200, 150) == QColor(60, 180, 90)
+    assert read == []
