@@ -14,7 +14,16 @@ from PIL import Image, TiffTags
 
 from lile_engine.errors import SlideError
 from lile_engine.slides.identity import file_identity
-from lile_engine.slides.plain_pixels import FORMATS, check_end, check_size, decode, halved, too_large, upright_size
+from lile_engine.slides.plain_pixels import (
+    FORMATS,
+    check_end,
+    check_size,
+    decode,
+    halved,
+    return_free_memory,
+    too_large,
+    upright_size,
+)
 from lile_engine.slides.types import Level, Pixels
 
 _SMALLEST_LEVEL = 256
@@ -124,7 +133,9 @@ class PlainBackend:
 
     def close(self) -> None:
         self._closed = True
-        self._pyramid, self._coarse = [], []
+        if self._pyramid or self._coarse:
+            self._pyramid, self._coarse = [], []
+            return_free_memory()
 
     def _level(self, level: int) -> Pixels:
         self._check_usable()

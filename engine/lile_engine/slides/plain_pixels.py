@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import sys
 import warnings
 from pathlib import Path
 
@@ -23,7 +26,7 @@ from lile_engine.slides.types import Pixels
 MAX_PIXELS = 300_000_000  # 1.2 GB in memory; what is larger belongs into a pyramidal file
 _SUSPECT_ABOVE = 64_000_000  # from here on, pixels must be backed by bytes in the file:
 _SUSPECT_RATIO = 250  # no scan is compressed further than to a byte for this many pixels
-_HALVED_ROWS = 1024
+_BAND_ROWS = 1024
 _END_OF_IMAGE, _START_OF_SCAN = b"\xff\xd9", b"\xff\xda"
 
 # Only these parsers ever see a file.
@@ -58,7 +61,7 @@ def decode(path: Path, page: int = 0, reduction: int = 1) -> Pixels:
                 return _decode_jpeg(path, image)
             image.load()
             ImageOps.exif_transpose(image, in_place=True)  # otherwise it copies even what is upright
-            return np.asarray(_to_plain_mode(image))
+            return _as_array(_to_plain_mode(image))
     except SlideError:
         raise
     except Image.DecompressionBombError as error:
@@ -83,6 +86,16 @@ def _decode_jpeg(path: Path, image: Image.Image) -> Pixels:
     return upright(pixels, int(image.getexif().get(ExifTags.Base.Orientation, 1)))
 
 
+def _as_array(image: Image.Image) -> Pixels:
+    """uint8 [h, w] or [h, w, 3], copied in bands: at once Pillow would need the pixels twice more."""
+    shape = (image.height, image.width) if image.mode == "L" else (image.height, image.width, 3)
+    pixels = np.empty(shape, np.uint8)
+    for top in range(0, image.height, _BAND_ROWS):
+        bottom = min(top + _BAND_ROWS, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
+
+
 def upright(pixels: Pixels, orientation: int) -> Pixels:
     """Stored pixels as EXIF orientation 1 to 8 wants them seen."""
     if orientation in (5, 6, 7, 8):
@@ -98,10 +111,17 @@ def halved(pixels: Pixels) -> Pixels:
     """Means of 2 x 2 pixels; sizes round up, and the last row or column is the mean of what there is."""
     height, width = pixels.shape[:2]
     half = np.empty((-(-height // 2), -(-width // 2), *pixels.shape[2:]), np.uint8)
-    for top in range(0, height, _HALVED_ROWS):  # in bands: Pillow takes four bytes a pixel
-        band = Image.fromarray(pixels[top : top + _HALVED_ROWS]).reduce(2)
+    for top in range(0, height, _BAND_ROWS):  # in bands: Pillow takes four bytes a pixel
+        band = Image.fromarray(pixels[top : top + _BAND_ROWS]).reduce(2)
         half[top // 2 : top // 2 + band.height] = np.asarray(band)
     return half
+
+
+def return_free_memory() -> None:
+    """glibc keeps much of what is freed, which for these images is a lot; other allocators need no telling."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def too_large(path: Path) -> str:

@@ -6,11 +6,9 @@ One request is a tuple (operation, path, arguments), one reply a tuple (kind, va
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import logging
 import signal
-import sys
 import threading
 from collections import OrderedDict
 from multiprocessing.connection import Connection
@@ -125,7 +123,6 @@ class _OpenSlides:
         slide = self._slides.pop(path, None)
         if slide is not None:
             slide.close()
-            _return_free_memory()
 
     def get(self, path: str) -> Slide:
         if path not in self._slides:
@@ -146,13 +143,6 @@ def to_bgra(rgb: Pixels) -> Pixels:
     pixels = shuffled.reshape(height, width, 4).copy()
     pixels[..., 3] = 255
     return pixels
-
-
-def _return_free_memory() -> None:
-    """glibc keeps tens of megabytes that were freed; other systems' allocators need no telling."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _limit_memory() -> None:

@@ -35,7 +35,7 @@ def brute_force(level: npt.NDArray[np.uint8], down: float, area: tuple[float, ..
     return np.einsum("yi,xj,ijc->yxc", rows, cols, padded, optimize=True)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     x=st.floats(-60, 880),
     y=st.floats(-60, 680),
