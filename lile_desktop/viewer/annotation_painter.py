@@ -104,7 +104,7 @@ def paint_outline(
     selected: bool = False,
     path: QPainterPath | None = None,
 ) -> None:
-    """One annotation in the colour of its class; a selected one in the accent colour, lightly filled."""
+    """One annotation in the colour of its class; a selected one in the accent colour."""
     color = accent if selected else QColor(*(annotation.color or UNCLASSED))
     if annotation.kind == "points":
         paint_points(painter, view, annotation, color)
@@ -113,8 +113,6 @@ def paint_outline(
     painter.save()
     painter.setTransform(view_transform(view), True)
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    if selected and annotation.kind == "region":
-        painter.fillPath(path, QColor(color.red(), color.green(), color.blue(), 28))
     for halo in (True, False):
         stroke(painter, color, 2.25 if selected else 1.75, halo=halo)
         painter.drawPath(path)

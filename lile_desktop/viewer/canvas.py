@@ -193,6 +193,11 @@ class SlideCanvas(QWidget):
         """Like `center_on`, and the place left can be gone back to."""
         self._jump(replace(self._view, cx=x, cy=y))
 
+    def go_to_microns(self, x: float, y: float) -> None:
+        """Bring a point given in microns to the middle; in pixels on a slide whose mpp is not known."""
+        mpp = self._slide.mpp if self._slide is not None else None
+        self.go_to_point(x / (mpp or 1.0), y / (mpp or 1.0))
+
     def fit(self) -> None:
         """Show the whole slide."""
         if self._slide is not None:

@@ -96,6 +96,8 @@ class Keys:
             view.annotations.remove(view.annotations.selection)
         elif key == Qt.Key.Key_A:
             view.set_annotations_visible(not view.annotations_visible)
+        elif key == Qt.Key.Key_H:
+            view.set_overlays_visible(not view.overlays_visible)
         elif key in TOOL_KEYS:
             view.set_tool(TOOL_KEYS[key])
         else:

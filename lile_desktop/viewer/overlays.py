@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen
 
 from lile_desktop.viewer.colormaps import colormap
 from lile_desktop.viewer.scale_bar import INK, MARGIN, paint_plate, text_font
 from lile_desktop.viewer.tile_painter import view_transform
-from lile_desktop.viewer.view_state import ViewState, to_slide
+from lile_desktop.viewer.view_state import ViewState, to_slide, visible_rect
 
 LEGEND_WIDTH = 160.0
+LEAST_GRID_PX = 10.0  # tiles smaller than this on the screen get no grid
 DIM = QColor(24, 24, 26, 200)
 
 
@@ -148,6 +150,26 @@ class OverlayStack:
             image = self._images[name]
             painter.drawImage(QRectF(overlay.x, overlay.y, overlay.w, overlay.h), image, QRectF(image.rect()))
             painter.restore()
+
+
+def paint_grid(painter: QPainter, view: ViewState, step: float, width: int, height: int, color: QColor) -> None:
+    """The borders of tiles of ``step`` level-0 px, anchored at 0, 0; nothing where they would lie too close."""
+    if step * view.scale < LEAST_GRID_PX:
+        return
+    rect = visible_rect(view)
+    first_x, last_x = max(math.floor(rect.x / step), 0), min(math.ceil((rect.x + rect.w) / step), int(width / step))
+    first_y, last_y = max(math.floor(rect.y / step), 0), min(math.ceil((rect.y + rect.h) / step), int(height / step))
+    top, bottom = max(rect.y, 0.0), min(rect.y + rect.h, float(height))
+    left, right = max(rect.x, 0.0), min(rect.x + rect.w, float(width))
+    lines = [QLineF(n * step, top, n * step, bottom) for n in range(first_x, last_x + 1)]
+    lines += [QLineF(left, n * step, right, n * step) for n in range(first_y, last_y + 1)]
+    painter.save()
+    painter.setTransform(view_transform(view), True)
+    pen = QPen(QColor(color.red(), color.green(), color.blue(), 120), 1)
+    pen.setCosmetic(True)
+    painter.setPen(pen)
+    painter.drawLines(lines)
+    painter.restore()
 
 
 def paint_legend(painter: QPainter, view: ViewState, overlay: RasterOverlay) -> None:

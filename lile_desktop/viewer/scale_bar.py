@@ -41,6 +41,13 @@ def length_text(microns: float) -> str:
     return f"{microns:.4g} µm" if microns >= 1 else f"{microns * 1000:.4g} nm"
 
 
+def size_of(width: float, height: float) -> str:
+    """Width times height in microns, both in the unit of the larger one."""
+    if max(width, height) >= 1000:
+        return f"{width / 1000:.3g} × {height / 1000:.3g} mm"
+    return f"{width:.4g} × {height:.4g} µm"
+
+
 def area_text(square_microns: float) -> str:
     """An area for people, in square microns or square millimetres."""
     if square_microns >= 1e5:

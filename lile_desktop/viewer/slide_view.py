@@ -15,6 +15,7 @@ from PySide6.QtGui import (
     QMouseEvent,
     QNativeGestureEvent,
     QPainter,
+    QPainterPath,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QWidget
@@ -25,7 +26,15 @@ from lile_desktop.viewer.annotations import Annotation, AnnotationStore, RegionC
 from lile_desktop.viewer.canvas import SlideCanvas
 from lile_desktop.viewer.keys import Keys
 from lile_desktop.viewer.motion import DragSpeed, glide
-from lile_desktop.viewer.overlays import OverlayStack, RasterOverlay, TileBox, box_at, paint_boxes, paint_legend
+from lile_desktop.viewer.overlays import (
+    OverlayStack,
+    RasterOverlay,
+    TileBox,
+    box_at,
+    paint_boxes,
+    paint_grid,
+    paint_legend,
+)
 from lile_desktop.viewer.tile_cache import DEFAULT_BUDGET, TileCache
 from lile_desktop.viewer.tile_loader import PixelSource
 from lile_desktop.viewer.tools import Pointer, Tool, make_tool
@@ -75,6 +84,8 @@ class SlideView(SlideCanvas):
         self._annotations_shown = True
         self._drawing_class: RegionClass | None = None
         self._overlays = OverlayStack()
+        self._overlays_shown = True
+        self._grid_step: float | None = None
         self._boxes: list[TileBox] = []
         self._boxes_shown = True
         self._tool: Tool = make_tool("move", self)
@@ -150,12 +161,37 @@ class SlideView(SlideCanvas):
         self.layers_changed.emit()
         self.update()
 
+    @property
+    def overlays_visible(self) -> bool:
+        return self._overlays_shown
+
+    def set_overlays_visible(self, visible: bool) -> None:
+        """All rasters over the slide at once, without touching which of them are chosen."""
+        self._overlays_shown = visible
+        self.layers_changed.emit()
+        self.update()
+
+    def set_tile_grid(self, step: float | None) -> None:
+        """Show the borders of tiles of this many level-0 px; None: no grid."""
+        self._grid_step = step
+        self.update()
+
     def set_drawing_class(self, region_class: RegionClass | None) -> None:
         """The class that new regions get."""
         self._drawing_class = region_class
 
     def paint_layers(self, painter: QPainter) -> None:
-        self._overlays.paint(painter, self.view)
+        slide = self.slide
+        if slide is not None and (self._overlays_shown or self._grid_step):
+            painter.save()
+            outline = QPainterPath()
+            outline.addPolygon(self._slide_outline())
+            painter.setClipPath(outline)
+            if self._overlays_shown:
+                self._overlays.paint(painter, self.view)
+            if self._grid_step:
+                paint_grid(painter, self.view, self._grid_step, slide.width, slide.height, self.accent())
+            painter.restore()
         if self._annotations_shown:
             self._annotation_painter.paint(painter, self.view, self.accent())
         if self._boxes_shown:
@@ -164,7 +200,7 @@ class SlideView(SlideCanvas):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._tool.paint(painter)
         painter.restore()
-        rasters = self._overlays.visible()
+        rasters = self._overlays.visible() if self._overlays_shown else []
         if rasters:
             paint_legend(painter, self.view, rasters[-1])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QColor, QPainter, QPolygonF
+from PySide6.QtGui import QPainter, QPolygonF
 
-from lile_desktop.viewer.scale_bar import area_text, length_text
+from lile_desktop.viewer.scale_bar import area_text, size_of
 from lile_desktop.viewer.strokes import paint_note, stroke
 from lile_desktop.viewer.tools.base import Pointer, Tool, ToolHost
 from lile_desktop.viewer.view_state import to_screen
@@ -30,7 +30,7 @@ def size_text(host: ToolHost, w: float, h: float) -> str:
     """Width times height of level-0 pixels, in microns where the slide knows them."""
     mpp = host.slide.mpp if host.slide is not None else None
     if mpp:
-        return f"{length_text(w * mpp)} × {length_text(h * mpp)}"
+        return size_of(w * mpp, h * mpp)
     return f"{w:.0f} × {h:.0f} px"
 
 
@@ -88,12 +88,11 @@ class _OutlineTool(Tool):
             return
         screen = [QPointF(*to_screen(self.host.view, *point)) for point in outline]
         accent = self.host.accent()
-        painter.setBrush(QColor(accent.red(), accent.green(), accent.blue(), 24))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
         polygon = QPolygonF(screen)
         for halo in (True, False):
             stroke(painter, accent, halo=halo)
             painter.drawPolygon(polygon)
-            painter.setBrush(Qt.BrushStyle.NoBrush)
         if len(outline) >= 3:
             paint_note(painter, max(screen, key=lambda p: p.x() + p.y()), self._note(), self.host.view)
 

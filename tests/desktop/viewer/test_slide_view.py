@@ -304,3 +304,26 @@ def test_the_colour_profile_is_applied_without_reading_again(qtbot: QtBot, pool:
     view.set_color_profile_on(False)
     assert color_at(view, 200, 150) == QColor(60, 180, 90)
     assert read == []
+
+
+def test_the_tile_grid_and_all_rasters_go_on_and_off(qtbot: QtBot, view: SlideView) -> None:
+    view.set_magnification(5)
+    settle(qtbot, view)
+    plain = view.picture(chrome=False)
+    view.set_tile_grid(448)
+    assert view.picture(chrome=False) != plain
+    view.set_tile_grid(None)
+    view.set_overlay("mask", RasterOverlay(np.ones((4, 4), np.float32), 0, 0, 3000, 2200))
+    assert view.picture(chrome=False) != plain
+    qtbot.keyClick(view, Qt.Key.Key_H)
+    assert view.picture(chrome=False) == plain
+
+
+def test_nothing_is_painted_over_the_surround(view: SlideView) -> None:
+    view.set_overlay("mask", RasterOverlay(np.ones((4, 4), np.float32), -3000, -3000, 9000, 9000, opacity=1.0))
+    assert color_at(view, 2, 2) == view.surround()
+
+
+def test_a_place_in_microns(view: SlideView) -> None:
+    view.go_to_microns(500, 250)
+    assert (view.view.cx, view.view.cy) == (1000, 500)

@@ -1,0 +1,70 @@
+"""What can be done to selected regions besides drawing: merge, split, cut out, lock, class. Each is one undo step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lile_desktop.viewer.annotations import Annotation, AnnotationStore, RegionClass
+from lile_desktop.viewer.combine import united, without
+
+
+def _open_regions(store: AnnotationStore) -> list[Annotation]:
+    return [a for a in store.selected() if a.kind == "region" and not a.locked]
+
+
+def merge_selected(store: AnnotationStore) -> None:
+    """One region of all selected ones; name and class are those of the first. Fewer than two: nothing happens."""
+    chosen = _open_regions(store)
+    if len(chosen) < 2:
+        return
+    parts = united(part for annotation in chosen for part in annotation.parts)
+    merged = replace(chosen[0], region=parts[0], more=parts[1:])
+    added = store.exchange([a.id for a in chosen], [merged], "Merge")
+    store.select(a.id for a in added)
+
+
+def split_selected(store: AnnotationStore) -> None:
+    """A region of its own for each part of the selected ones."""
+    chosen = [a for a in store.selected() if a.more and not a.locked]
+    pieces = [
+        replace(a, region=part, more=(), source=a.source if number == 0 else None)
+        for a in chosen
+        for number, part in enumerate(a.parts)
+    ]
+    if pieces:
+        added = store.exchange([a.id for a in chosen], pieces, "Split")
+        store.select(a.id for a in added)
+
+
+def cut_out_selected(store: AnnotationStore) -> None:
+    """Cut the other selected regions out of the largest one (a hole, where they lie inside); they go."""
+    chosen = sorted(_open_regions(store), key=lambda a: -sum(part.area_px() for part in a.parts))
+    if len(chosen) < 2:
+        return
+    left = without(chosen[0].parts, [part for a in chosen[1:] for part in a.parts])
+    rest = [replace(chosen[0], region=left[0], more=left[1:])] if left else []
+    added = store.exchange([a.id for a in chosen], rest, "Cut out")
+    store.select(a.id for a in added)
+
+
+def set_locked(store: AnnotationStore, locked: bool) -> None:
+    """Lock the selected regions against change, or unlock them."""
+    store.change([replace(a, locked=locked) for a in store.selected()], "Lock" if locked else "Unlock")
+
+
+def set_class(store: AnnotationStore, region_class: RegionClass | None) -> None:
+    """Give the selected regions a class, or none."""
+    store.change([replace(a, region_class=region_class) for a in store.selected()], "Class")
+
+
+def set_name(store: AnnotationStore, number: int, name: str) -> None:
+    """Name a region."""
+    annotation = store.get(number)
+    if annotation is not None:
+        store.change([replace(annotation, name=name)], "Name")
+
+
+def classes_in_use(store: AnnotationStore) -> list[RegionClass]:
+    """The classes of the regions that are there, by name."""
+    found = {a.region_class.name: a.region_class for a in store.all() if a.region_class is not None}
+    return [found[name] for name in sorted(found)]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from lile_desktop.viewer import operations as ops
+from lile_desktop.viewer.annotations import AnnotationStore, RegionClass
+from lile_engine.slides import Region
+
+TUMOUR = RegionClass("Tumour", (213, 94, 0))
+
+
+@pytest.fixture
+def store() -> AnnotationStore:
+    return AnnotationStore()
+
+
+def test_merge_split_and_back(store: AnnotationStore) -> None:
+    a = store.add(Region.rectangle(0, 0, 10, 10), name="A", region_class=TUMOUR)
+    b = store.add(Region.rectangle(50, 0, 10, 10))
+    store.select([a.id, b.id])
+    ops.merge_selected(store)
+    (merged,) = store.all()
+    assert len(merged.parts) == 2
+    assert (merged.name, merged.region_class) == ("A", TUMOUR)
+    assert store.selection == (merged.id,)
+    ops.split_selected(store)
+    assert sorted(x.region.bounds[0] for x in store.all()) == [0, 50]
+    store.undo()
+    store.undo()
+    assert set(store.all()) == {a, b}
+
+
+def test_merge_of_touching_ones_is_one_part(store: AnnotationStore) -> None:
+    made = [store.add(Region.rectangle(x, 0, 10, 10)) for x in (0, 5)]
+    store.select(a.id for a in made)
+    ops.merge_selected(store)
+    assert len(store.all()[0].parts) == 1
+    assert store.all()[0].region.area_px() == pytest.approx(150)
+
+
+def test_cut_out_makes_a_hole(store: AnnotationStore) -> None:
+    made = [store.add(Region.rectangle(x, x, s, s)) for x, s in ((20, 10), (0, 100))]
+    store.select(a.id for a in made)
+    ops.cut_out_selected(store)
+    (left,) = store.all()
+    assert len(left.region.holes) == 1
+    assert left.region.area_px() == pytest.approx(100 * 100 - 10 * 10)
+
+
+def test_locked_ones_are_left_alone(store: AnnotationStore) -> None:
+    a, b = store.add(Region.rectangle(0, 0, 10, 10)), store.add(Region.rectangle(5, 0, 10, 10))
+    store.select([a.id])
+    ops.set_locked(store, True)
+    store.select([a.id, b.id])
+    ops.merge_selected(store)
+    assert len(store) == 2
+    store.select([a.id])
+    ops.set_locked(store, False)
+    store.select([a.id, b.id])
+    ops.merge_selected(store)
+    assert len(store) == 1
+
+
+def test_names_and_classes(store: AnnotationStore) -> None:
+    a, b = store.add(Region.rectangle(0, 0, 10, 10)), store.add(Region.rectangle(5, 0, 10, 10))
+    ops.set_name(store, a.id, "edge")
+    store.select([a.id, b.id])
+    ops.set_class(store, TUMOUR)
+    assert [x.region_class for x in store.all()] == [TUMOUR, TUMOUR]
+    assert store.all()[0].name == "edge"
+    assert ops.classes_in_use(store) == [TUMOUR]
+    store.undo()
+    assert ops.classes_in_use(store) == []
