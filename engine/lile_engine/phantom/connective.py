@@ -194,9 +194,9 @@ def smooth_muscle(view: View, traits: Traits, seed: int) -> Layer:
     rough = sample_flat("cloud", view, seed % 89)
     edge = -1.7 + 1.0 * traits.oedema
     cleft = ramp(gaps + 0.3 * rough + 0.3 * tone, edge, edge - 0.6)
-    layer.e = np.clip(0.76 + 0.13 * fibre + 0.13 * cell + 0.05 * tone + 0.06 * rough, 0.2, None) * (1 - 0.9 * cleft)
+    layer.e = np.clip(0.82 + 0.13 * fibre + 0.13 * cell + 0.05 * tone + 0.06 * rough, 0.2, None) * (1 - 0.9 * cleft)
     layer.h = np.clip(0.12 + 0.03 * fibre + 0.03 * tone + 0.02 * cell, 0.02, None) * (1 - 0.9 * cleft)
-    _spindles(layer, view, lines, "muscle", 14.5, 0.25 + 0.3 * traits.cells, seed + 5, 0.08)
+    _spindles(layer, view, lines, "muscle", 15.5, 0.25 + 0.3 * traits.cells, seed + 5, 0.08)
     _spindles(layer, view, lines, "fibrocyte", 30, 0.4, seed + 6, 0.1)
     capillaries(layer, view, seed + 8, 80, 0.25 * traits.blood, traits.blood)
     inflammation(layer, view, seed + 7, 0.015 * traits.cells)
@@ -297,6 +297,10 @@ def background(view: View, traits: Traits, seed: int) -> Layer:
     points = scatter(view, 45, seed, 4)
     points = points.where(points.chance(7) < 0.15)
     layer.discs(0.6, view, points, "h", 0.5, rough=0.2, spread=0.5)
-    haze = sample_flat("cloud", view, seed % 97, 6.0)
-    layer.h += np.clip(0.004 * haze, 0, None)
+    # Cameras show bare glass a little grey, and their compression leaves faint blotches of colour.
+    veil = np.float32(0.15 * max(0.0, traits.oedema - 0.6))
+    for plane, shift in ((layer.h, 0), (layer.e, 31), (layer.r, 67)):
+        blotch = sample_flat("cloud", view, seed % 97 + shift, 6.0)
+        plane += veil * np.float32(0.8 if shift == 0 else 0.35) + (np.float32(0.002) + veil * np.float32(0.08)) * blotch
+        np.clip(plane, 0, None, out=plane)
     return layer

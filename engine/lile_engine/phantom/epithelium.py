@@ -221,8 +221,8 @@ class _Grade:
 
 _GRADES = {
     1: _Grade(52, -1.25, 1.35, "tumour1", 4.7, 1.0, 0.04, 0.2),
-    2: _Grade(38, -1.35, 1.40, "tumour2", 7.9, 0.5, 0.12, 0.4),
-    3: _Grade(60, -1.55, 2.3, "tumour3", 10.2, 0.0, 0.22, 0.5),
+    2: _Grade(38, -1.35, 1.40, "tumour2", 8.5, 0.5, 0.12, 0.4),
+    3: _Grade(60, -1.55, 2.3, "tumour3", 11.0, 0.0, 0.22, 0.5),
 }
 
 
@@ -286,7 +286,7 @@ def squamous(view: View, traits: Traits, seed: int, keratin: bool, malignant: bo
     stroma_at = -0.7 if malignant else -0.95
     base = land.above(stroma_at)
     level, depth = land.pixels(land.field), land.pixels(base)
-    spacing = 13.0 if malignant else 12.0
+    spacing = 13.5 if malignant else 12.0
     border = magnify(cells(view.coarse(2), spacing, seed + 3, 0.42).border, 2, view)
     rough, grain = sample_flat("cloud", view, seed % 89), sample_flat("grain", view, seed % 83)
     inside = ramp(depth + 0.5 * rough, -0.4, 0.6)
@@ -297,8 +297,11 @@ def squamous(view: View, traits: Traits, seed: int, keratin: bool, malignant: bo
     h = 0.30 - 0.17 * mature + 0.03 * grain + 0.03 * rough - 0.10 * gapline
     if keratin:
         horn = ramp(level + 0.04 * rough, horny_at, horny_at + 0.08)
-        sheet = np.sin(level * np.float32(55) + 1.1 * rough)
-        crack = ramp(sheet + 0.5 * rough, 1.1, 1.6)
+        # Sheets of dead cells along the contours, a few µm apart, lifting off each other here and there.
+        within = land.pixels(land.above(horny_at)) + 1.2 * sample_flat("cloud", view, seed % 71, 4.0)
+        sheet = np.sin(within * np.float32(2 * np.pi / 6.0) + 0.5 * rough)
+        lifted = sample_flat("cloud", view, seed % 53, 9.0)
+        crack = ramp(sheet + 0.55 * lifted + 0.15 * rough, 1.05, 1.35)
         e = e * (1 - horn) + horn * (0.80 + 0.14 * sheet) * (1 - 0.8 * crack)
         h = h * (1 - horn) + horn * 0.04
     layer.e = layer.e * (1 - inside) + np.clip(e, 0, None) * inside
@@ -317,7 +320,7 @@ def squamous(view: View, traits: Traits, seed: int, keratin: bool, malignant: bo
     layer.nuclei("ghost", view, centres.where(ghosts), along[ghosts])
     row = scatter(view, 6.6, seed + 5, 8, 0.35)
     from_base = land.at(row, base)
-    share = 0.6 if malignant else 1.0
+    share = 0.4 if malignant else 1.0
     row = row.where((from_base > 2) & (from_base < 9.5) & (row.chance(7) < share))
     layer.nuclei("squamous3" if malignant else "basal", view, row, land.uphill(row))
     if malignant:

@@ -71,7 +71,7 @@ def mucin(view: View, traits: Traits, seed: int) -> Layer:
     thick = 0.45 + (0.25 + 0.8 * traits.secretion) * (0.35 + 0.65 * drawn)
     wrinkle = drawn * (0.085 * ripple + 0.02 * strand) + (1 - drawn) * 0.065 * web + 0.03 * fine + 0.02 * rough
     layer.h = np.clip((0.24 + 0.04 * ground + 0.02 * wide + wrinkle) * thick, 0.01, None)
-    layer.e = np.clip((0.15 + 0.02 * ground + 0.9 * wrinkle) * thick, 0.0, None)
+    layer.e = np.clip((0.10 + 0.02 * ground + 0.9 * wrinkle) * thick, 0.0, None)
     # Pink fibrin or collagen drawn out between the strands, more in some slides than in others.
     cord = ramp(
         1.2 * wide + 0.6 * strand + 0.3 * ground + 0.3 * rough, 2.1 - 1.0 * traits.cells, 2.9 - 1.0 * traits.cells
@@ -95,14 +95,14 @@ def necrosis(view: View, traits: Traits, seed: int) -> Layer:
     rough, grain = sample_flat("cloud", view, seed % 89), sample_flat("grain", view, seed % 83)
     coarse = view.coarse(2)
     ground = magnify(fractal(coarse, 34, seed + 1, 3), 2, view)
-    spacing = 13 + 5 * traits.size
+    spacing = 14 + 6 * traits.size
     tiling = cells(coarse, spacing, seed + 2, 0.42)
     border = magnify(tiling.border, 2, view)
     luck = magnify(uniform(tiling.i, tiling.j, seed, 5), 2, view)
     apart = 0.4 + 0.6 * traits.oedema
-    body = ramp(border + 1.1 * rough + 0.6 * ground, -0.4 + 1.2 * apart, 1.2 + 1.2 * apart)
+    body = ramp(border + 0.6 * rough + 0.6 * ground, -1.0 + 1.2 * apart, 0.9 + 1.2 * apart)
     crack = ramp(ground + 0.3 * rough, 1.45 - 0.5 * traits.oedema, 1.8 - 0.5 * traits.oedema)
-    layer.e = np.clip((0.30 + 0.22 * luck) * body + 0.10 + 0.07 * rough + 0.07 * grain, 0.02, None) * (1 - 0.93 * crack)
+    layer.e = np.clip((0.30 + 0.22 * luck) * body + 0.12 + 0.05 * rough + 0.05 * grain, 0.02, None) * (1 - 0.93 * crack)
     layer.h = np.clip(0.07 + 0.03 * rough + 0.03 * grain + 0.04 * ground, 0, None) * (1 - 0.9 * crack)
     seeds = cell_seeds(view, spacing, seed + 2, 10, 0.42)
     layer.nuclei("ghost", view, seeds.where(seeds.chance(7) < 0.5))
@@ -131,8 +131,8 @@ def blood(view: View, traits: Traits, seed: int) -> Layer:
         0.92 - 0.75 * ramp(here, 0.9 - 0.9 * traits.oedema, 1.6 - 0.9 * traits.oedema), 0.04, 1
     )
     points = points.where(few)
-    for part, strength in ((points.chance(8) < 0.5, 0.85), (points.chance(8) >= 0.5, 1.0)):
-        layer.discs(2.8, view, points.where(part), "r", strength, hides=0.35, pallor=0.25, rough=0.12, spread=0.12)
+    for part, strength in ((points.chance(8) < 0.5, 0.62), (points.chance(8) >= 0.5, 0.80)):
+        layer.discs(2.8, view, points.where(part), "r", strength, hides=0.35, pallor=0.3, rough=0.07, spread=0.12)
     white = scatter(view, 38, seed + 4, 8)
     white = white.where(white.chance(7) < 0.25)
     layer.discs(5.2, view, white, "e", 0.3, hides=0.9)
@@ -197,5 +197,5 @@ def vessel(view: View, traits: Traits, seed: int) -> Layer:
     cells_ = scatter(view, 5.4, seed + 7, 6, 0.5)
     d, turn, near = polar(cells_)
     keep = (d < -3.4) & (cells_.chance(7) < np.clip(0.15 + 1.1 * traits.blood * (0.4 + seeds.chance(5)[near]), 0, 0.95))
-    layer.discs(2.8, view, cells_.where(keep), "r", 0.9, hides=0.35, pallor=0.25, rough=0.12)
+    layer.discs(2.8, view, cells_.where(keep), "r", 0.72, hides=0.35, pallor=0.3, rough=0.07)
     return layer
