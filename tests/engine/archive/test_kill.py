@@ -56,12 +56,18 @@ def check_after_kill(folder: Path, lines: list[str]) -> None:
     assert report.clean, report.to_text()
     found = contents(folder)
     removed = "removed 0" in lines
+    # The kill may fall between the removal and its being told: then slide 0 may be there or not, but not in part.
+    unsure = "captions 2" in lines
+    if unsure:
+        left = sum(key.startswith("0.svs (") for key in found)
+        assert left in (0, BATCHES * BATCH)
+        assert sum(key.startswith("caption 0") for key in found) == (4 if left else 0)
     for line in lines:
         kind, *numbers = line.split()
-        if kind == "tiles" and not (removed and numbers[0] == "0"):
+        if kind == "tiles" and not (unsure and numbers[0] == "0"):
             slide, batch = map(int, numbers)
             assert all(f"{slide}.svs {(224 * at, 224 * batch, 224)}" in found for at in range(BATCH)), line
-        elif kind == "captions" and not (removed and numbers[0] == "0"):
+        elif kind == "captions" and not (unsure and numbers[0] == "0"):
             assert all(f"caption {numbers[0]} {n}" in found for n in range(4)), line
     if removed:
         assert not any(key.startswith(("0.svs (", "caption 0")) for key in found)

@@ -53,7 +53,7 @@ def test_a_writer_in_another_process_and_its_death(tmp_path: Path) -> None:
 
 def test_a_lock_of_another_computer_is_not_taken_over(folder: Path) -> None:
     (folder / "writer.lock").write_text(json.dumps({"pid": 1, "host": "elsewhere", "since": "2026-01-01T00:00:00"}))
-    with pytest.raises(ArchiveLockedError, match="process 1 on elsewhere.*writer.lock"):
+    with pytest.raises(ArchiveLockedError, match=r"process 1 on elsewhere.*writer\.lock"):
         open_archive(folder, write=True)
     with open_archive(folder) as reader:
         assert "elsewhere" in str(reader.status().writer)

@@ -1,0 +1,131 @@
+"""A tiny LILE model with random weights, and small slides: stained tissue on the left, glass on the right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
+
+from lile_engine.archive import create_archive
+
+WORDS = ("colon", "adeno", "##carcinoma", "fat", "gland", "with", "of", "the", "necrosis", "lymph", "##oid", "stroma")
+STAINS = ((200, 90, 160), (120, 60, 150), (230, 150, 190), (160, 110, 200))
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint as `lile train` writes it."""
+    return save_model(tmp_path_factory.mktemp("model"), seed=3)
+
+
+@pytest.fixture(scope="session")
+def other_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with other weights."""
+    return save_model(tmp_path_factory.mktemp("other"), seed=4)
+
+
+def save_model(folder: Path, seed: int) -> Path:
+    from lile_engine.model.checkpoint import save_checkpoint
+    from lile_engine.model.config import LileConfig
+    from lile_engine.model.create import create_lile
+    from lile_engine.model.reference import build_reference
+
+    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    words = folder / "tokenizer"
+    words.mkdir()
+    tokenizer.save(str(words / "tokenizer.json"))
+    config = LileConfig(
+        name="tiny",
+        taps=(1, 4),
+        input_px=64,
+        token_grid=4,
+        width=16,
+        heads=2,
+        token_width=8,
+        cross_width=12,
+        cross_heads=2,
+        max_text_tokens=12,
+        text_config={
+            "model_type": "bert",
+            "hidden_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+            "vocab_size": len(vocabulary),
+            "max_position_embeddings": 16,
+        },
+    )
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(50, 16)).astype(np.float32)
+    reference = build_reference(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    save_checkpoint(folder / "checkpoint", create_lile(config, seed=seed), words, "# tiny\n", reference)
+    return folder / "checkpoint"
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: Path) -> Any:
+    """The tiny model, in full precision: random weights tell tiles apart by little."""
+    import torch
+
+    from lile_engine.model.checkpoint import load_checkpoint
+    from lile_engine.model.runtime import LileRuntime
+
+    return LileRuntime(load_checkpoint(model_folder), "cpu", torch.float32)
+
+
+def draw_slide(path: Path, seed: int, mpp: float | None = 0.5) -> Path:
+    """A tiled TIFF of 1024 x 704 px; the left 384 px are stained."""
+    rng = np.random.default_rng(seed)
+    base = np.full((704, 1024, 3), 245, np.uint8)
+    coarse = np.array(STAINS[seed % len(STAINS)]) + rng.integers(-40, 40, (20, 20, 3))
+    small = Image.fromarray(coarse.clip(0, 255).astype(np.uint8))
+    base[:, :384] = np.asarray(small.resize((384, 704), Image.Resampling.BICUBIC))
+    options: dict[str, Any] = {"tile": (64, 64), "photometric": "rgb", "compression": "deflate", "metadata": None}
+    if mpp:
+        options |= {"resolution": (1e4 / mpp, 1e4 / mpp), "resolutionunit": "CENTIMETER"}
+    tifffile.imwrite(path, base, **options)
+    return path
+
+
+@pytest.fixture
+def slides(tmp_path: Path) -> list[Path]:
+    """Three slides in a folder of their own."""
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    return [draw_slide(folder / f"S{number:02}-A.tif", number) for number in range(3)]
+
+
+@pytest.fixture
+def archive_dir(tmp_path: Path, model: Any, model_folder: Path) -> Path:
+    """An empty archive of the tiny model."""
+    create_archive(tmp_path / "archive", model.identity, str(model_folder))
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def indexed(archive_dir: Path, slides: list[Path], model: Any) -> Path:
+    """An archive with the three slides, 66 tiles each (6 x 11), and four captions."""
+    from lile_engine.retrieval.captions import import_captions
+    from lile_engine.retrieval.indexing import index_slides
+
+    index_slides(archive_dir, slides, model)
+    captions = archive_dir.parent / "captions.csv"
+    captions.write_text(
+        "text,source,case,slide,x,y,size\nfat,book,,,,,\ncolon adenocarcinoma,book,B1,,,,\nlymphoid stroma,book,,,,,\n"
+        "necrosis,me,,S01-A.tif,64,64,64\n"
+    )
+    import_captions(archive_dir, captions, model)
+    return archive_dir

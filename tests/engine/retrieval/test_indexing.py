@@ -1,0 +1,235 @@
+"""`lile index` as a function: resume, skip, follow, survive."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from lile_engine.archive import open_archive
+from lile_engine.archive.check import check_archive
+from lile_engine.errors import ArchiveError, Cancelled, ConfigError, DataError, SlideError
+from lile_engine.progress import CancelToken, Progress
+from lile_engine.retrieval.indexing import expand_paths, index_slides, watch_folder
+from lile_engine.retrieval.metadata import SlideMetadata
+from lile_engine.retrieval.reembedding import reembed
+from lile_engine.slides import TileSpec, open_slide
+
+TILES = 66  # 6 x 11 of 64 px in the stained part
+
+
+def test_what_was_done_is_not_done_again(archive_dir: Path, slides: list[Path], model: Any) -> None:
+    told: list[Progress] = []
+    report = index_slides(archive_dir, slides, model, progress=told.append)
+    assert [(slide.state, slide.tiles) for slide in report.slides] == [("done", TILES)] * 3
+    assert (told[-1].done, told[-1].total, told[-1].unit) == (3 * TILES, 3 * TILES, "tiles")
+    assert "198 new tiles" in report.to_text()
+    again = index_slides(archive_dir, slides, model)
+    assert [slide.state for slide in again.slides] == ["skipped"] * 3
+    assert again.tiles == 0
+
+
+def test_the_vectors_are_those_of_the_tiles(indexed: Path, slides: list[Path], model: Any) -> None:
+    with open_archive(indexed) as archive, open_slide(slides[1]) as slide:
+        ids, xy, size = archive.tiles_of_slide(2)
+        pixels = np.stack(
+            [slide.read_square(x, y, s, 64) for (x, y), s in zip(xy.tolist(), size.tolist(), strict=True)]
+        )
+        encoded = model.encode_images(pixels)
+        assert (
+            np.abs(archive.tile_vectors(ids) - encoded.vectors).max() < 1e-2
+        )  # batches of other sizes round otherwise
+        assert np.abs(archive.tile_tokens(ids) - encoded.tokens).max() < 0.05
+
+
+def test_a_cancelled_run_goes_on_where_it_stopped(archive_dir: Path, slides: list[Path], model: Any) -> None:
+    cancel = CancelToken()
+
+    def stop(progress: Progress) -> None:
+        if progress.done > TILES:
+            cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        index_slides(archive_dir, slides, model, batch=8, progress=stop, cancel=cancel)
+    with open_archive(archive_dir) as archive:
+        before = archive.status().tiles
+        assert TILES < before < 3 * TILES
+    report = index_slides(archive_dir, slides, model)
+    assert report.tiles == 3 * TILES - before
+    with open_archive(archive_dir) as archive:
+        assert archive.status().tiles == 3 * TILES
+        assert archive.status().slides_complete == 3
+    assert check_archive(archive_dir).clean
+
+
+def test_one_bad_slide_never_stops_the_rest(archive_dir: Path, slides: list[Path], model: Any, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.svs"
+    broken.write_bytes(slides[0].read_bytes()[:500])
+    empty = tmp_path / "empty.tif"
+    empty.touch()
+    report = index_slides(archive_dir, [broken, slides[0], empty, tmp_path / "gone.svs", slides[1]], model)
+    states = {Path(slide.path).name: slide.state for slide in report.slides}
+    assert states == {
+        "broken.svs": "failed", "S00-A.tif": "done", "empty.tif": "failed", "gone.svs": "failed", "S01-A.tif": "done",
+    }  # fmt: skip
+    assert all(slide.message for slide in report.failed)
+    assert len(report.failed) == 3
+
+
+def test_a_slide_without_mpp_names_the_flag(archive_dir: Path, model: Any, tmp_path: Path) -> None:
+    path = tmp_path / "plain.png"
+    from PIL import Image
+
+    Image.fromarray(np.full((300, 300, 3), (200, 90, 160), np.uint8)).save(path)
+    report = index_slides(archive_dir, [path], model)
+    assert "--slide-mpp" in report.failed[0].message
+    assert index_slides(archive_dir, [path], model, slide_mpp=0.5).slides[0].state == "done"
+    # From then on it is known.
+    assert index_slides(archive_dir, [path], model).slides[0].state == "skipped"
+
+
+def test_a_moved_slide_is_followed_and_a_changed_one_done_anew(
+    archive_dir: Path, slides: list[Path], model: Any, tmp_path: Path
+) -> None:
+    index_slides(archive_dir, slides[:2], model)
+    moved = tmp_path / "moved.tif"
+    shutil.move(slides[0], moved)
+    shutil.copy(slides[2], slides[1])
+    report = index_slides(archive_dir, [moved, slides[1]], model)
+    assert [slide.state for slide in report.slides] == ["skipped", "done"]
+    with open_archive(archive_dir) as archive:
+        assert {Path(row.path).name for row in archive.slides()} == {"moved.tif", "S01-A.tif"}
+        assert archive.status().tiles == 2 * TILES
+
+
+def test_the_same_content_twice_is_one_slide(archive_dir: Path, slides: list[Path], model: Any, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.tif"
+    shutil.copy(slides[0], copy)
+    report = index_slides(archive_dir, [slides[0], copy], model)
+    assert [slide.state for slide in report.slides] == ["skipped", "done"]
+    with open_archive(archive_dir) as archive:
+        assert archive.status().slides == 1
+
+
+def test_no_tissue_is_said_and_not_tried_again(archive_dir: Path, model: Any, tmp_path: Path) -> None:
+    path = tmp_path / "glass.tif"
+    tifffile.imwrite(
+        path, np.full((700, 700, 3), 245, np.uint8), tile=(64, 64), photometric="rgb", resolution=(20000, 20000),
+        resolutionunit="CENTIMETER",
+    )  # fmt: skip
+    report = index_slides(archive_dir, [path], model)
+    assert (report.slides[0].state, report.slides[0].message) == ("done", "no tissue found")
+    assert index_slides(archive_dir, [path], model).slides[0].state == "skipped"
+
+
+def test_folders_and_lists(slides: list[Path], tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_text(f"# mine\n{slides[1]}\nslides/S02-A.tif\n")
+    (slides[0].parent / "notes.doc").touch()
+    (slides[0].parent / ".hidden.tif").touch()
+    assert expand_paths([slides[0].parent]) == slides
+    assert expand_paths([listed, slides[1]]) == slides[1:]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(SlideError, match="no slide in the folder"):
+        expand_paths([tmp_path / "none"])
+
+
+def test_cases_come_from_the_csv_then_the_pattern(archive_dir: Path, slides: list[Path], model: Any) -> None:
+    table = slides[0].parent / "meta.csv"
+    table.write_text("Slide,Case,organ,stain,tags\nS00-A.tif,Case 7,colon,H&E,good; old\nS01-A,,lung,,\n")
+    index_slides(archive_dir, slides, model, metadata=SlideMetadata(table, r"^(?P<case>S\d+)"))
+    with open_archive(archive_dir) as archive:
+        rows = {row.name: row for row in archive.slides()}
+    assert (rows["S00-A.tif"].case, rows["S00-A.tif"].organ, rows["S00-A.tif"].tags) == (
+        "Case 7",
+        "colon",
+        ("good", "old"),
+    )
+    assert (rows["S01-A.tif"].case, rows["S01-A.tif"].organ) == ("S01", "lung")
+    assert rows["S02-A.tif"].case == "S02"
+    # Said later, it is taken in though the slide is done.
+    index_slides(archive_dir, slides[2:], model, metadata=SlideMetadata(None, r"-(A)"))
+    with open_archive(archive_dir) as archive:
+        found = archive.find_slide("S02-A.tif")
+        assert found is not None
+        assert found.case == "A"
+
+
+def test_bad_metadata_are_one_sentence(tmp_path: Path) -> None:
+    table = tmp_path / "meta.csv"
+    table.write_text("name,case\nx,y\n")
+    with pytest.raises(DataError, match="column named slide"):
+        SlideMetadata(table)
+    table.write_text("slide,case\na,b\n,c\n")
+    with pytest.raises(DataError, match="line 3"):
+        SlideMetadata(table)
+    with pytest.raises(ConfigError, match="no regular expression"):
+        SlideMetadata(None, "(")
+    with pytest.raises(ConfigError, match="needs a group"):
+        SlideMetadata(None, "abc")
+
+
+def test_tiles_of_two_scales_live_side_by_side(archive_dir: Path, slides: list[Path], model: Any) -> None:
+    index_slides(archive_dir, slides[:1], model)
+    report = index_slides(archive_dir, slides[:1], model, TileSpec(mpp=1.0, px=64))
+    assert report.slides[0].state == "done"
+    with open_archive(archive_dir) as archive:
+        assert archive.status().mpps == (0.5, 1.0)
+        assert len(archive.tiles_of_slide(1, 0.5)[0]) == TILES
+
+
+def test_another_models_archive_is_refused(archive_dir: Path, slides: list[Path], other_model_folder: Path) -> None:
+    from lile_engine.model.load import load_model
+
+    with pytest.raises(ArchiveError, match="reembed"):
+        index_slides(archive_dir, slides, load_model(other_model_folder, "cpu"))
+
+
+def test_reembedding_switches_when_all_slides_are_in_reach(
+    indexed: Path, slides: list[Path], model: Any, other_model_folder: Path, tmp_path: Path
+) -> None:
+    from lile_engine.model.load import load_model
+
+    other = load_model(other_model_folder, "cpu")
+    away = tmp_path / "away.tif"
+    shutil.move(slides[2], away)
+    report = reembed(indexed, other, str(other_model_folder))
+    assert not report.switched
+    assert "S02-A.tif" in report.missing[0]
+    with open_archive(indexed) as archive:
+        assert archive.status().model.id == model.identity.id
+    shutil.move(away, slides[2])
+    report = reembed(indexed, other, str(other_model_folder))
+    assert (report.switched, report.tiles) == (True, TILES)
+    with open_archive(indexed) as archive:
+        assert archive.status().model.id == other.identity.id
+        assert archive.status().captions == 4
+        with open_slide(slides[0]) as slide:
+            tile = archive.tiles([1])[0]
+            encoded = other.encode_images(slide.read_square(tile.x, tile.y, tile.size, 64)[None])
+        assert float(archive.tile_vectors([1])[0] @ encoded.vectors[0]) > 0.999
+    with pytest.raises(ArchiveError, match="already"):
+        reembed(indexed, other, str(other_model_folder))
+
+
+def test_a_watched_folder_hands_over_what_has_come_to_rest(slides: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    from lile_engine.retrieval import indexing
+
+    monkeypatch.setattr(indexing, "WATCH_SECONDS", 0.01)
+    cancel, came = CancelToken(), []
+
+    def run(paths: list[Path]) -> None:
+        came.append([path.name for path in paths])
+        if len(came) == 1:
+            shutil.copy(slides[0], slides[0].with_name("new.tif"))
+        else:
+            cancel.cancel()
+
+    watch_folder(slides[0].parent, run, cancel)
+    assert came == [["S00-A.tif", "S01-A.tif", "S02-A.tif"], ["new.tif"]]
+    with pytest.raises(SlideError, match="no folder"):
+        watch_folder(slides[0].parent / "nowhere", run)
