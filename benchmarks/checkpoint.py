@@ -83,14 +83,14 @@ def _zero_shot(model: ImageTextModel, files: Sequence[tuple[Path, str]], labels:
     return balanced_accuracy([n for _, n in files], [names[i] for i in table.argmax(1)])
 
 
-def atlas(model: ImageTextModel, data: Path, count: int = 384) -> dict[str, Any]:
+def atlas(model: ImageTextModel, data: Path, rerank: bool, count: int = 384) -> dict[str, Any]:
     """Captions and terms of tiles of the cases kept out of training."""
     rows = atlas_rows(data)
     held = set(held_out_cases(rows))
     kept = [r for r in rows if r["case"] in held]
     chosen = [kept[i] for i in np.random.default_rng(0).permutation(len(kept))[:count]]
     pairs = tuple(Pair(Path(r["image"]), tuple(r["captions"]), case=r["case"]) for r in chosen)
-    report = evaluate(model, PairDataset(pairs), bootstrap=500)
+    report = evaluate(model, PairDataset(pairs), rerank=rerank, bootstrap=500)
     terms = [t for t, _ in _counts(r["tissues"][0] for r in rows)[:15]]
     files = [(Path(r["image"]), r["tissues"][0]) for r in kept if r["tissues"][0] in terms]
     found: dict[str, Any] = {
@@ -125,13 +125,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", help="the bundled one unless named")
     parser.add_argument("--per-tissue", type=int, default=20)
+    parser.add_argument("--stage-one", action="store_true", help="leave re-ranking out, which takes longest")
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--real", type=Path, default=Path(os.environ.get("LILE_REAL_DATA", beside)))
     args = parser.parse_args()
     model = load_model(args.model)
     found: dict[str, Any] = {"model": model.identity.id, **phantoms(model, args.per_tissue)}
     if (args.real / "atlas").is_dir():
-        found |= class_sets(model, args.real) | atlas(model, args.real) | patholearn(model, args.real)
+        found |= (
+            class_sets(model, args.real) | atlas(model, args.real, not args.stage_one) | patholearn(model, args.real)
+        )
     for name, value in found.items():
         print(f"{name:<28} {value if isinstance(value, (str, list)) else format(value, '.3f')}")
     print(json.dumps(found))

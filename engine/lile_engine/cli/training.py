@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from pathlib import Path
 
 from lile_engine.cli.output import add_output_options, emit_event, emit_result, progress_printer, to_plain
+from lile_engine.progress import CancelToken
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -53,6 +55,7 @@ def _train(args: argparse.Namespace) -> int:
         read_config(args.config),
         progress_printer(args),
         on_step,
+        _cancelled_by_signal(),
         resume=args.resume,
         warn=lambda message: emit_event(args, "warning", message=message),
     )
@@ -63,6 +66,19 @@ def _train(args: argparse.Namespace) -> int:
         f"{report.output}: {report.steps} steps on {report.pairs} pairs in {report.seconds:.0f} s{recall}",
     )
     return 0
+
+
+def _cancelled_by_signal() -> CancelToken:
+    """Ctrl+C, or the window ending the job, saves the state first; a second signal ends at once."""
+    token = CancelToken()
+
+    def stop(number: int, _: object) -> None:
+        token.cancel()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    return token
 
 
 def _evaluate(args: argparse.Namespace) -> int:

@@ -193,11 +193,12 @@ def _measure(config: TrainConfig, record: RunRecord, check: Validation, ema: Ema
     record.validations.append(
         {"step": record.step, "rsum": recall.rsum, "i2t_r1": recall.i2t.r1, "t2i_r1": recall.t2i.r1}
     )
-    if record.best is None or recall.rsum > record.best:
-        record.best, record.best_step, record.stale = recall.rsum, record.step, 0
+    better = record.best is None or recall.rsum > record.best
+    # Of equals the later is kept: on a few pairs recall is soon full while the model still learns.
+    if better or recall.rsum == record.best:
+        record.best, record.best_step = recall.rsum, record.step
         save_best(config.state_dir, ema, trains)
-    else:
-        record.stale += 1
+    record.stale = 0 if better else record.stale + 1
     return config.run.patience > 0 and record.stale >= config.run.patience
 
 
