@@ -20,6 +20,7 @@ from lile_desktop.slide_list import SlideEntry, SlideListModel
 from lile_desktop.viewer.view_state import Rect
 from lile_engine.retrieval.results import Hit
 from lile_engine.slides import SlideInfo
+from lile_engine.slides.mpp import remember_mpp
 
 THUMBNAIL_PX = 96
 CONTEXT = 3.0  # a hit is flown to with so many times its own width in view
@@ -39,6 +40,7 @@ class Readers(Protocol):
         self, path: str, x: int, y: int, w: int, h: int, out_w: int, out_h: int, priority: int = 0
     ) -> Future[Pixels]: ...
     def associated(self, path: str, name: str) -> Future[Pixels]: ...
+    def forget(self, path: str) -> None: ...
 
 
 def slides_in(paths: Iterable[str | Path]) -> list[str]:
@@ -124,6 +126,7 @@ class SlideDesk(QObject):
         """Takes a slide off the list and shows the one beside it."""
         row = self.slides.row_of(path)
         self.slides.remove(path)
+        self._readers.forget(path)
         if self.current is not None and self.current.path == path:
             entries = self.slides.entries()
             beside = entries[min(row, len(entries) - 1)] if entries else None
@@ -159,6 +162,8 @@ class SlideDesk(QObject):
         )
 
     def _on_reopened(self, path: str, info: SlideInfo) -> None:
+        if info.mpp is not None:
+            remember_mpp(info.identity, info.mpp)  # asked once
         self.slides.set_info(path, info)
         if self.current is not None and self.current.path == path:
             self._set_current(self.slides.find(path))
