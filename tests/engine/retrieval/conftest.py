@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
-from lile_engine.archive import create_archive
+from lile_engine.archive import create_archive, open_archive
 
 WORDS = ("colon", "adeno", "##carcinoma", "fat", "gland", "with", "of", "the", "necrosis", "lymph", "##oid", "stroma")
 STAINS = ((200, 90, 160), (120, 60, 150), (230, 150, 190), (160, 110, 200))
@@ -83,6 +84,7 @@ def model(model_folder: Path) -> Any:
     from lile_engine.model.checkpoint import load_checkpoint
     from lile_engine.model.runtime import LileRuntime
 
+    torch.set_num_threads(1)  # for so little, threads cost more than they bring
     return LileRuntime(load_checkpoint(model_folder), "cpu", torch.float32)
 
 
@@ -100,12 +102,20 @@ def draw_slide(path: Path, seed: int, mpp: float | None = 0.5) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three slides."""
+    folder = tmp_path_factory.mktemp("drawn")
+    for number in range(3):
+        draw_slide(folder / f"S{number:02}-A.tif", number)
+    return folder
+
+
 @pytest.fixture
-def slides(tmp_path: Path) -> list[Path]:
+def slides(tmp_path: Path, drawn: Path) -> list[Path]:
     """Three slides in a folder of their own."""
-    folder = tmp_path / "slides"
-    folder.mkdir()
-    return [draw_slide(folder / f"S{number:02}-A.tif", number) for number in range(3)]
+    shutil.copytree(drawn, tmp_path / "slides")
+    return sorted((tmp_path / "slides").glob("*.tif"))
 
 
 @pytest.fixture
@@ -115,17 +125,29 @@ def archive_dir(tmp_path: Path, model: Any, model_folder: Path) -> Path:
     return tmp_path / "archive"
 
 
-@pytest.fixture
-def indexed(archive_dir: Path, slides: list[Path], model: Any) -> Path:
-    """An archive with the three slides, 66 tiles each (6 x 11), and four captions."""
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory, model: Any, model_folder: Path, drawn: Path) -> Path:
+    """What `indexed` is copied from."""
     from lile_engine.retrieval.captions import import_captions
     from lile_engine.retrieval.indexing import index_slides
 
-    index_slides(archive_dir, slides, model)
-    captions = archive_dir.parent / "captions.csv"
+    folder = tmp_path_factory.mktemp("filled")
+    create_archive(folder / "archive", model.identity, str(model_folder))
+    index_slides(folder / "archive", sorted(drawn.glob("*.tif")), model)
+    captions = folder / "captions.csv"
     captions.write_text(
         "text,source,case,slide,x,y,size\nfat,book,,,,,\ncolon adenocarcinoma,book,B1,,,,\nlymphoid stroma,book,,,,,\n"
         "necrosis,me,,S01-A.tif,64,64,64\n"
     )
-    import_captions(archive_dir, captions, model)
-    return archive_dir
+    import_captions(folder / "archive", captions, model)
+    return folder / "archive"
+
+
+@pytest.fixture
+def indexed(tmp_path: Path, filled: Path, slides: list[Path]) -> Path:
+    """An archive with the three slides, 66 tiles each (6 x 11), and four captions."""
+    shutil.copytree(filled, tmp_path / "indexed")
+    with open_archive(tmp_path / "indexed", write=True) as archive:
+        for number, path in enumerate(slides, 1):
+            archive.update_slide(number, {"path": str(path)})
+    return tmp_path / "indexed"
