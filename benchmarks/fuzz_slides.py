@@ -35,6 +35,8 @@ from lile_engine.slides import open_slide, tissue_mask
 HANG_S = 30.0
 MOST_GROWTH = 512 * 2**20
 LARGEST_SOURCE = 4 * 2**20
+SLOW_SOURCE = 3 * 2**20
+DRAWN = 16  # sources that are drawn here; real ones follow
 EXTREMES = (0, 1, 2, 3, 255, 256, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1)
 
 Random = np.random.Generator
@@ -324,6 +326,8 @@ def run(files: int, seed: int, real: Path | None, keep: Path | None) -> dict[str
         for number in range(files):
             rng = np.random.default_rng((seed, number))
             source = sources[number % len(sources)]
+            if source.stat().st_size > SLOW_SOURCE and number // len(sources) % 8:
+                source = sources[number % DRAWN]  # the large ones every eighth time only: they take seconds
             mutation = MUTATIONS[int(rng.integers(0, len(MUTATIONS)))]
             data = bytes(mutation(bytearray(source.read_bytes()), rng))
             path = Path(scratch) / "work" / f"{number:05d}-{mutation.__name__}-{source.name}"

@@ -23,16 +23,16 @@ _MOST_SIDE = 2**31 - 1
 
 _cache_lock = threading.Lock()
 _cache: openslide.OpenSlideCache | None = None
-_cache_bytes = 64 * 2**20
+_cache_bytes = 32 * 2**20
 
 
 def configure_cache(budget_bytes: int) -> None:
-    """Bounds the decoded tiles kept in memory by all slides of this process together (at first 128 MiB): half for
-    OpenSlide (slides opened from now on), half for the TIFF slides that are read directly."""
+    """Bounds the decoded tiles kept in memory by all slides of this process together (at first 96 MiB): a third for
+    OpenSlide (slides opened from now on), the rest for the TIFF slides that are read directly."""
     global _cache, _cache_bytes
     with _cache_lock:
-        _cache, _cache_bytes = None, budget_bytes // 2
-    tile_cache.resize(budget_bytes // 2)
+        _cache, _cache_bytes = None, budget_bytes // 3
+    tile_cache.resize(budget_bytes - budget_bytes // 3)
 
 
 def _shared_cache() -> openslide.OpenSlideCache:

@@ -233,14 +233,14 @@ def test_unreadable_levels_and_sizes_are_refused(jpeg_slide: Path) -> None:
 
 
 def test_tile_cache_keeps_its_budget(jpeg_slide: Path) -> None:
-    configure_cache(2 * 4 * 128 * 128 * 3)
+    configure_cache(6 * 128 * 128 * 3)
     try:
         with open_slide(jpeg_slide) as slide:
             slide.read_region(0, 0, 0, 903, 701)
             assert 0 < tile_cache.bytes_held <= 4 * 128 * 128 * 3
         assert tile_cache.bytes_held == 0
     finally:
-        configure_cache(128 * 2**20)
+        configure_cache(96 * 2**20)
 
 
 def test_importing_slides_is_cheap() -> None:
