@@ -107,7 +107,7 @@ class Guide:
         """The window is there at once; the demo is drawn and embedded; its first slide is shown."""
         self.pause(0.3)
         self.picture("first-start")
-        self.until("the demo slide", lambda: self.window.view.slide is not None, 400)
+        self.until("the demo slide", lambda: self.window.view.slide is not None, 900)
         self.until("the engine", lambda: self.window.client.info is not None, 120)
         self.until("a sharp picture", lambda: self.window.view.is_sharp, 30)
         info = self.window.client.info
@@ -248,8 +248,8 @@ class Guide:
         page.batch.setValue(16)
         page.name.setText("tour-model")
         QTest.mouseClick(page.train_button, Qt.MouseButton.LeftButton)
-        self.until("the first step of training", lambda: bool(page.plot.steps), 240)
-        self.until("the end of training", lambda: page.use_button.isVisible() or not self.window.archive.training, 600)
+        self.until("the first step of training", lambda: bool(page.plot.steps), 600)
+        self.until("the end of training", lambda: page.use_button.isVisible() or not self.window.archive.training, 1500)
         losses = [s.loss for s in page.plot.steps]
         if not (models_dir() / "tour-model" / "config.json").is_file():
             raise TourError(f"no model was saved: {page.status.text()}")
@@ -260,7 +260,7 @@ class Guide:
         """The archive is embedded with the new model, and the same question asked of it."""
         page = self.window.training_page
         QTest.mouseClick(page.use_button, Qt.MouseButton.LeftButton)
-        self.until("the new model", lambda: self._model_name() == "tour-model", 400)
+        self.until("the new model", lambda: self._model_name() == "tour-model", 900)
         self.pause(0.5)
         self.picture("switched")
         self.window.registry["page_viewer"].trigger()

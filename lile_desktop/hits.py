@@ -73,8 +73,8 @@ def hit_tooltip(hit: Hit) -> str:
     return "\n".join(lines)
 
 
-def answer_texts(answer: Answer) -> AnswerTexts:
-    """The lines above an answer."""
+def answer_texts(answer: Answer, mpps: tuple[float, ...] = ()) -> AnswerTexts:
+    """The lines above an answer; ``mpps`` are the scales of the tiles in the archive."""
     ranked = "by vector and cross-attention" if answer.final else "by vector, re-ranking…"
     if answer.region is None:
         return AnswerTexts(f"“{answer.phrase}”", f"Nearest in the archive, {ranked}", "")
@@ -90,4 +90,8 @@ def answer_texts(answer: Answer) -> AnswerTexts:
         warnings.append(f"{len(state.failed)} tiles could not be read.")
     if state is not None and state.outside is not None and state.outside >= OUTSIDE_WARNING:
         warnings.append("This region is unlike all that the model has learned; take the answer with care.")
-    return AnswerTexts("This region", f"{', '.join(parts)}; {ranked}", " ".join(warnings))
+    if mpps and region.spec.mpp not in mpps:
+        held = ", ".join(f"{mpp:g}" for mpp in mpps)
+        warnings.append(f"The archive holds tiles at {held} µm/px, so likeness to these means less.")
+    title = f"Region of {Path(region.slide).stem}"
+    return AnswerTexts(title, f"{', '.join(parts)}; {ranked}", " ".join(warnings))

@@ -18,6 +18,7 @@ from lile_desktop.notices import Level, Notice
 from lile_engine.progress import Progress
 
 # A console program on Windows does not hear a polite request, so it would only wait there.
+CLOSING_MS = 3_000
 PATIENCE_MS = 0 if sys.platform == "win32" else 10_000
 
 
@@ -157,6 +158,12 @@ class Job(QObject):
             self._process.terminate()
             self._killer.start()
 
+    def wait_for_end(self) -> None:
+        """Waits for a cancelled child, and ends it for good if it takes too long."""
+        if not self._process.waitForFinished(CLOSING_MS):
+            self._process.kill()
+            self._process.waitForFinished(CLOSING_MS)
+
     def _read(self) -> None:
         while self._process.canReadLine():
             event = parse_event(bytes(self._process.readLine().data()).decode("utf-8", "replace"))
@@ -240,8 +247,11 @@ class JobQueue(QObject):
 
     def stop_all(self) -> None:
         """Cancels everything (the program is closing) and waits a little for the child to end."""
+        running = self.running
         for job in reversed(self.jobs()):
             job.cancel()
+        if running is not None:
+            running.wait_for_end()
 
     def _next(self) -> None:
         if self.running is None and self._waiting:

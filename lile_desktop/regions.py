@@ -20,6 +20,8 @@ class Estimate:
 
 def estimate(info: SlideInfo, region: Region, spec: TileSpec, seconds_per_tile: float) -> Estimate:
     """Counts the tiles of ``region``; a slide without mpp gives an estimate with the sentence that says so."""
+    if info.mpp is None:
+        return Estimate(0, 0.0, f"{info.name} does not say its scale; you are asked for it with the question.")
     try:
         tiles = len(tile_grid(info, spec, region=region))
     except LileError as error:

@@ -78,7 +78,7 @@ class ViewerController(QObject):
         asker.progressed.connect(page.ask.show_progress)
         asker.progressed.connect(lambda _doing, _progress: self.changed.emit())
         asker.idle.connect(page.ask.show_idle)
-        asker.idle.connect(self.changed)
+        asker.idle.connect(self.show_region)
         asker.answered.connect(self._on_answer)
         asker.subject_changed.connect(self._on_subject)
         asker.attention_ready.connect(self._on_attention)
@@ -219,7 +219,8 @@ class ViewerController(QObject):
     def _on_answer(self, answer: Answer) -> None:
         if self._chosen is not None and self._chosen not in (*answer.patches, *answer.captions, *answer.cases):
             self._chosen = None
-        self._page.answers.show_answer(answer, answer_texts(answer))
+        status = self._engine.archive if self._engine is not None else None
+        self._page.answers.show_answer(answer, answer_texts(answer, status.mpps if status is not None else ()))
         self._show_boxes()
 
     def _show_boxes(self) -> None:

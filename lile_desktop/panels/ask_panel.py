@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QProgressBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
 from lile_desktop.actions import ActionRegistry
 from lile_desktop.icons import icon
@@ -82,6 +82,7 @@ class AskPanel(QWidget):
         asking.addWidget(self.mpp)
         layout.addLayout(asking)
         layout.addWidget(self._work)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.show_region("", SCALES[1])
         self.show_idle()
 
@@ -106,7 +107,7 @@ class AskPanel(QWidget):
             self.progress_text.setText(doing)
             self.progress_bar.setRange(0, 0)
         else:
-            self.progress_text.setText(f"{doing}   {progress_text(progress)}")
+            self.progress_text.setText(progress_text(progress))
             self.progress_bar.setRange(0, progress.total)
             self.progress_bar.setValue(progress.done)
 

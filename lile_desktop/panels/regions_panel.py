@@ -10,6 +10,8 @@ from lile_desktop.regions import region_size_text
 from lile_desktop.theme import GRID
 from lile_desktop.viewer.annotations import AnnotationStore
 
+MOST_LISTED = 1000  # an imported file may hold 100,000 nuclei, which nobody reads as a list
+
 
 class RegionsPanel(QWidget):
     """A list of the regions; choosing one selects it on the slide. ``visited`` carries its number on a double click."""
@@ -49,7 +51,7 @@ class RegionsPanel(QWidget):
         """Lists the regions again."""
         self.list.blockSignals(True)
         self.list.clear()
-        for number, annotation in enumerate(self._store.all(), 1):
+        for number, annotation in enumerate(self._store.all()[:MOST_LISTED], 1):
             size = region_size_text(annotation.region, self._mpp)
             QListWidgetItem(f"{annotation.name or f'Region {number}'}   {size}", self.list)
         self.list.blockSignals(False)
@@ -58,7 +60,7 @@ class RegionsPanel(QWidget):
 
     def _mark(self) -> None:
         chosen = self._store.selection
-        numbers = [a.id for a in self._store.all()]
+        numbers = [a.id for a in self._store.all()[:MOST_LISTED]]
         self.list.blockSignals(True)
         self.list.setCurrentRow(numbers.index(chosen[-1]) if chosen and chosen[-1] in numbers else -1)
         self.list.blockSignals(False)

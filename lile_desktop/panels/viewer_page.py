@@ -14,6 +14,7 @@ from lile_desktop.panels.regions_panel import RegionsPanel
 from lile_desktop.panels.slides_panel import SlidesPanel
 from lile_desktop.slide_desk import SlideDesk
 from lile_desktop.theme import GRID
+from lile_desktop.viewer.slide_menu import SlideMenu
 from lile_desktop.viewer.slide_view import SlideView
 
 LEFT_PX, RIGHT_PX = 248, 352
@@ -29,6 +30,7 @@ class ViewerPage(QWidget):
     def __init__(self, desk: SlideDesk, view: SlideView, actions: ActionRegistry) -> None:
         super().__init__()
         self.view = view
+        self.slide_menu = SlideMenu(view)
         self.slides = SlidesPanel(desk.slides, actions)
         self.regions = RegionsPanel(view.annotations)
         self.layers = LayersPanel()

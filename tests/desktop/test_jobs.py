@@ -26,7 +26,8 @@ from lile_engine.progress import Progress
 @pytest.mark.parametrize(
     ("line", "event"),
     [
-        ('{"event": "progress", "done": 3, "total": 12, "unit": "slides", "rate": 2.5, "seconds_left": 4, "message": "m"}',
+        ('{"event": "progress", "done": 3, "total": 12, "unit": "slides", "rate": 2.5, "seconds_left": 4,'
+         ' "message": "m"}',
          Progress(3, 12, "slides", 2.5, 4, "m")),
         ('{"event": "step", "step": 7, "loss": 1.5, "cross": 1.0, "self": 0.5, "lr": 0.001}',
          TrainStep(7, 1.5, 1.0, 0.5, 0.001)),

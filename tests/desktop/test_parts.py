@@ -38,8 +38,8 @@ PHRASE = Answer(5, phrase="necrosis", patches=(PATCH,), captions=(CAPTION,), fin
 
 def slide(mpp: float | None = 0.25) -> SlideInfo:
     return SlideInfo(
-        "/slides/a.svs", "id-a", "a.svs", "svs", "aperio", 10_000, 8_000, (Level(10_000, 8_000, 1.0),), mpp, 40.0, {}, (),
-        (0, 0, 10_000, 8_000),
+        "/slides/a.svs", "id-a", "a.svs", "svs", "aperio", 10_000, 8_000, (Level(10_000, 8_000, 1.0),), mpp, 40.0,
+        {}, (), (0, 0, 10_000, 8_000),
     )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_the_estimate_counts_tiles_and_seconds() -> None:
 def test_the_estimate_of_a_slide_without_scale_says_so() -> None:
     found = estimate(slide(None), Region.rectangle(0, 0, 896, 896), TileSpec(), 0.05)
     assert found.tiles == 0
-    assert "microns per pixel" in estimate_text(Region.rectangle(0, 0, 896, 896), None, found)
+    assert "does not say its scale" in estimate_text(Region.rectangle(0, 0, 896, 896), None, found)
 
 
 @pytest.mark.parametrize(("mpp", "text"), [(0.25, "100 × 50 µm"), (4.0, "1.60 × 0.80 mm"), (None, "400 × 200 px")])
@@ -97,12 +97,17 @@ def test_only_what_is_far_from_the_training_is_called_so(outside: float | None, 
 
 def test_the_lines_above_an_answer() -> None:
     texts = answer_texts(REGION)
-    assert texts.title == "This region"
+    assert texts.title == "Region of a"
     assert texts.note == (
         "2 tiles at 0.5 µm/px, 1 from the archive, 3 of background left out; by vector and cross-attention"
     )
     assert texts.warning == ""
     assert answer_texts(PHRASE).title == "“necrosis”"
+
+
+def test_tiles_of_another_scale_than_the_archive_s_are_warned_about() -> None:
+    assert answer_texts(REGION, (0.5,)).warning == ""
+    assert "tiles at 0.25, 1 µm/px" in answer_texts(REGION, (0.25, 1.0)).warning
 
 
 def test_a_region_unlike_the_training_is_warned_about() -> None:

@@ -65,7 +65,7 @@ def test_a_region_brings_captions_and_patches(ready: MainWindow, qtbot: QtBot) -
     assert ready.page.answers.page() == CAPTIONS
     assert ready.page.answers.captions.hits_model.rowCount() == 12
     assert ready.page.answers.gallery.hits_model.rowCount() == 12
-    assert ready.page.answers.title.text() == "This region"
+    assert ready.page.answers.title.text() == "Region of one"
     assert ready.page.ask.progress_bar.isHidden() or not ready.page.ask.progress_bar.isVisible()
     assert ready.view.tool == "move"
 
