@@ -13,6 +13,7 @@ import heapq
 import itertools
 import logging
 import multiprocessing
+import pickle
 import threading
 import time
 import weakref
@@ -273,17 +274,20 @@ class _Reader:
         with self._lock:
             if self._stopped_for_good:
                 return
-            ours, theirs = context.Pipe()
-            self.process = context.Process(
-                target=serve,
-                args=(theirs, self._memory.name if self._memory else None),
-                name=f"lile-reader-{self.number}",
-                daemon=True,
-            )
-            self.process.start()
+            try:
+                ours, theirs = context.Pipe()
+                process = context.Process(
+                    target=serve,
+                    args=(theirs, self._memory.name if self._memory else None),
+                    name=f"lile-reader-{self.number}",
+                    daemon=True,
+                )
+                process.start()
+            except OSError:  # no more processes or handles: `ask` says so, and the next request tries again
+                log.exception("no reader process could be started")
+                return
             theirs.close()
-            self._connection = ours
-            self._fresh = True
+            self.process, self._connection, self._fresh = process, ours, True
 
     def is_alive(self) -> bool:
         process, connection = self.process, self._connection
@@ -298,7 +302,7 @@ class _Reader:
         """Sends one request and waits for its reply. Raises SlideError or _ReaderLostError."""
         connection = self._connection
         if connection is None:
-            raise _ReaderLostError("was not read because no reader could be started")
+            raise SlideError(f"{Path(path).name} cannot be read: the system starts no more processes; close others.")
         try:
             connection.send((operation, path, arguments))
             if not connection.poll(timeout + (_START_S if self._fresh else 0.0)):
@@ -310,7 +314,7 @@ class _Reader:
                 return np.ndarray(value, np.uint8, buffer=self._memory.buf).copy()
             if kind == "bytes":
                 return np.frombuffer(bytearray(connection.recv_bytes()), np.uint8).reshape(value)
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError, pickle.UnpicklingError) as error:
             raise _ReaderLostError("made the reader crash, so the file is probably damaged") from error
         if kind == "error":
             raise SlideError(value)

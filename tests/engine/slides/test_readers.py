@@ -226,3 +226,22 @@ def test_readers_end_when_their_parent_is_killed(jpeg_slide: Path, tmp_path: Pat
     gone, alive = psutil.wait_procs(children, timeout=20)
     assert len(gone) == 2
     assert not alive
+
+
+@posix_only
+def test_no_more_handles_is_told_and_passes(jpeg_slide: Path) -> None:
+    import resource
+
+    with ReaderPool(workers=1) as pool:
+        pool.open(jpeg_slide).result(WAIT_S)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        child = psutil.Process(pool.process_ids()[0])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (psutil.Process().num_fds(), hard))
+        try:
+            child.kill()
+            child.wait(WAIT_S)
+            with pytest.raises(SlideError, match="starts no more processes"):
+                pool.read(jpeg_slide, 0, 0, 0, 8, 8).result(WAIT_S)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert pool.read(jpeg_slide, 0, 0, 0, 8, 8).result(WAIT_S).shape == (8, 8, 4)
