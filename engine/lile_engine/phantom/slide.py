@@ -16,7 +16,7 @@ from lile_engine.phantom.layer import Stamps, press
 from lile_engine.phantom.noise import Floats, View, sample_flat
 from lile_engine.phantom.plan import Plan, plan_slide, soft_masks
 from lile_engine.phantom.pyramid import TILE, write_pyramid
-from lile_engine.phantom.stains import Stain, develop, random_stain
+from lile_engine.phantom.stains import Stain, bare_glass, develop, random_stain
 from lile_engine.phantom.tissue import tissue_named
 from lile_engine.phantom.truth import write_truth
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
@@ -118,17 +118,19 @@ class _SlidePainter:
         glass = View(x0 * self._mpp, y0 * self._mpp, w, h, self._mpp)
         # Fields far from the origin, so that slides do not share their top left corner.
         view = View(self._origin + glass.x0, self._origin + glass.y0, w, h, self._mpp)
-        planes = tuple(np.zeros((h, w), np.float32) for _ in range(3))
         masks = soft_masks(self._plan, x0, y0, w, h)
-        stamps: list[Stamps] = []
-        for label, mask in masks.items():
-            if label:
-                stamps += self._paint(label, mask, view, planes)
-        h_plane, e_plane, r_plane = planes
-        press((h_plane, e_plane, r_plane), view, stamps)
-        self._artefacts.fold((h_plane, e_plane, r_plane), glass)
         grain = sample_flat("grain", glass, self._grain, 2.0)
-        image = develop(h_plane, e_plane, r_plane, self._stain, self._mpp, grain)
+        if list(masks) == [0]:
+            image = bare_glass(self._stain, grain)
+        else:
+            planes = np.zeros((h, w), np.float32), np.zeros((h, w), np.float32), np.zeros((h, w), np.float32)
+            stamps: list[Stamps] = []
+            for label, mask in masks.items():
+                if label:
+                    stamps += self._paint(label, mask, view, planes)
+            press(planes, view, stamps)
+            self._artefacts.fold(planes, glass)
+            image = develop(*planes, self._stain, self._mpp, grain)
         image = self._artefacts.finish(image, glass)
         return image[pad : pad + height, pad : pad + width]
 

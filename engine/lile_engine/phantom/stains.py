@@ -145,6 +145,13 @@ def develop(h: Floats, e: Floats, r: Floats, stain: Stain, mpp: float, grain: Fl
     return out
 
 
+def bare_glass(stain: Stain, grain: Floats) -> NDArray[np.uint8]:
+    """What `develop` gives where no stain lies, without the work; uint8 RGB [h, w, 3]."""
+    speck = grain * np.float32(stain.noise) + np.float32(0.5)
+    light = np.array(stain.background, np.float32) + speck[:, :, None]
+    return np.clip(light, 0, 255, out=light).astype(np.uint8)
+
+
 def _blurred(plane: Floats, sigma: float) -> Floats:
     """Gaussian blur of [h, w] by a short explicit kernel (faster than ndimage for small sigma)."""
     radius = max(1, int(np.ceil(2.2 * sigma)))

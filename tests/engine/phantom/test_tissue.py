@@ -8,7 +8,7 @@ import pytest
 from lile_engine.errors import DataError
 from lile_engine.phantom import TISSUES, draw_tile, tile_traits
 from lile_engine.phantom.noise import View, smooth, smooth_at
-from lile_engine.phantom.stains import STANDARD, defocused, random_stain
+from lile_engine.phantom.stains import STANDARD, bare_glass, defocused, develop, random_stain
 
 REQUIRED = (
     "background", "adipose", "dense stroma", "loose stroma", "smooth muscle", "lymphoid aggregate", "normal mucosa",
@@ -79,6 +79,12 @@ def test_stain_focus_and_scanner_vary() -> None:
     sharp = draw_tile("lymphoid aggregate", 1, 128, 0.5, STANDARD).astype(float)
     soft = draw_tile("lymphoid aggregate", 1, 128, 0.5, defocused(STANDARD, 2.0)).astype(float)
     assert np.abs(np.diff(soft, axis=0)).mean() < 0.6 * np.abs(np.diff(sharp, axis=0)).mean()
+
+
+def test_bare_glass_is_what_developing_nothing_gives() -> None:
+    nothing = np.zeros((8, 9), np.float32)
+    grain = np.random.default_rng(0).standard_normal((8, 9)).astype(np.float32)
+    assert np.array_equal(bare_glass(STANDARD, grain), develop(nothing, nothing, nothing, STANDARD, 0.5, grain))
 
 
 def test_unknown_tissue_names_the_known_ones() -> None:
