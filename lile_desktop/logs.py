@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import sys
@@ -37,9 +38,30 @@ def start_logging() -> Path:
     logger.addHandler(handler)
     if logger.level > logging.INFO or logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
+    # What native code does to the process is written by the interpreter itself, on its way out.
+    crash = os.open(_crash_file(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    faulthandler.enable(os.fdopen(crash, "w"), all_threads=True)
     sys.excepthook = _log_uncaught
     threading.excepthook = lambda args: _log_uncaught(args.exc_type, args.exc_value, args.exc_traceback)
     return path
+
+
+def take_crash_report() -> str:
+    """What a crash of the last run left behind, "" for none; it is told once and then kept beside the log."""
+    path = _crash_file()
+    try:
+        report = path.read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+    if report.strip():
+        path.with_suffix(".last.txt").write_text(report, encoding="utf-8")
+        path.with_suffix(".last.txt").chmod(0o600)
+        os.truncate(path, 0)
+    return report.strip()
+
+
+def _crash_file() -> Path:
+    return logs_dir() / "crash.txt"
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray
-from PySide6.QtGui import QCloseEvent, QGuiApplication
+from PySide6.QtCore import QByteArray, QEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QVBoxLayout, QWidget
 
 from lile_desktop.actions import ActionRegistry
@@ -17,6 +17,7 @@ from lile_desktop.commands import Commands
 from lile_desktop.dialogs import AboutDialog
 from lile_desktop.engine_client import EngineClient
 from lile_desktop.jobs import Job, JobQueue
+from lile_desktop.logs import take_crash_report
 from lile_desktop.notices import Level, Notice
 from lile_desktop.pages import Pages
 from lile_desktop.palette import CommandPalette, ShortcutSheet
@@ -139,6 +140,7 @@ class MainWindow(QMainWindow):
         self._fill_recent()
         self.setWindowTitle(TITLE)
         self.setMinimumSize(960, 600)
+        self.setAcceptDrops(True)
         for name in ("page_viewer", "tool_move", "toggle_regions", "toggle_left", "toggle_right"):
             self.registry[name].setChecked(True)
 
@@ -170,6 +172,10 @@ class MainWindow(QMainWindow):
         """After the first frame: icons, slides of the command line or of the last time, engine."""
         self._set_icons()
         self.view.setFocus()
+        crash = take_crash_report()
+        if crash:
+            sentence = "LILE Desktop ended unexpectedly the last time; your slides are opened again."
+            self.notices.show_notice(Notice(sentence, crash, Level.WARNING))
         still_there = [path for path in self.settings.value.open_slides if Path(path).exists()]
         if slides or still_there:
             self.open_slides(slides or still_there)
@@ -195,6 +201,23 @@ class MainWindow(QMainWindow):
         )
         self.shut_down()
         super().closeEvent(event)
+
+    def event(self, event: QEvent) -> bool:
+        """What the action under the mouse does is told at the bottom."""
+        if isinstance(event, QStatusTipEvent):
+            self.status.hint.setText(event.tip())
+            return True
+        return super().event(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Slide files may be dropped anywhere on the window."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Opens what was dropped."""
+        event.acceptProposedAction()
+        self.open_slides([url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()])
 
     def _restore_layout(self) -> None:
         self.resize(1440, 900)
