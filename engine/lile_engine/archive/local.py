@@ -83,6 +83,7 @@ class LocalArchive:
         self._data_version = -1
         self._segments: dict[Kind, Segments] = {}
         self._indexes: dict[Kind, HnswIndex] = {}
+        self._synced: dict[Kind, Segments] = {}  # the segments that each index holds
         self._record = token_bytes(self.model.token_width)
 
     def _connect(self) -> tuple[sqlite3.Connection, Callable[[], None]]:
@@ -367,9 +368,11 @@ class LocalArchive:
             index = HnswIndex(self.folder / db.INDEX, f"{kind}-{self._space}", self.model.width)
             index.load()
             self._indexes[kind] = index
-        index.sync(self._segments[kind].runs(), partial(self._read_runs, kind))
-        if index.changed > _SAVE_FOR_OTHERS:
-            self._save_for_others(index)
+        if self._synced.get(kind) is not self._segments[kind]:
+            index.sync(self._segments[kind].runs(), partial(self._read_runs, kind))
+            self._synced[kind] = self._segments[kind]
+            if index.changed > _SAVE_FOR_OTHERS:
+                self._save_for_others(index)
         return index
 
     def _save_for_others(self, index: HnswIndex) -> None:

@@ -317,6 +317,7 @@ class WritableLocalArchive(LocalArchive):
         self._space, self.model, self.model_path = db.active_space(self._db)
         self._record = token_bytes(self.model.token_width)
         self._indexes.clear()
+        self._synced.clear()
         self._data_version = self._generation = -1
         self._sweep()
         self._unsaved = 1
@@ -355,7 +356,7 @@ class WritableLocalArchive(LocalArchive):
             index = HnswIndex(self.folder / db.INDEX, f"{kind}-{self._space}", self.model.width)
             index.rebuild(self._segments[kind].runs(), partial(self._read_runs, kind))
             index.save(self._generation, self._group)
-            self._indexes[kind] = index
+            self._indexes[kind], self._synced[kind] = index, self._segments[kind]
 
     def _save_for_others(self, index: HnswIndex) -> None:
         """The writer saves when it closes."""

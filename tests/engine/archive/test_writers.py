@@ -48,7 +48,7 @@ def test_a_writer_in_another_process_and_its_death(tmp_path: Path) -> None:
     child.communicate()
     assert current_writer(folder) is None
     with open_archive(folder, write=True) as archive:
-        assert archive.status().slides == 5
+        assert archive.status().slides == 4
 
 
 def test_a_lock_of_another_computer_is_not_taken_over(folder: Path) -> None:
