@@ -1,0 +1,74 @@
+"""Features of a frozen backbone: computed once, the same alone or together, and kept over a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lile_engine.errors import Cancelled
+from lile_engine.model.checkpoint import load_checkpoint
+from lile_engine.progress import CancelToken
+from lile_engine.training.config import AugmentSection
+from lile_engine.training.features import FeatureCache, Views, frozen_extract
+from lile_engine.training.pairs import Pair, read_pairs
+
+
+@pytest.fixture
+def pairs(make_pairs: Callable[..., Path], tmp_path: Path) -> tuple[Pair, ...]:
+    return read_pairs(make_pairs(tmp_path / "p")).pairs[:6]
+
+
+def test_what_is_cached_is_what_the_network_computes(tiny_model: Path, pairs: tuple[Pair, ...]) -> None:
+    model = load_checkpoint(tiny_model).model
+    extract, key = frozen_extract(model, "cpu")
+    cache = FeatureCache(pairs, Views(64, 1, AugmentSection(), 1), extract, key=key)
+    pixels = torch.from_numpy(np.stack([cache.views.pixels(p, i, 0) for i, p in enumerate(pairs)])).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        direct = model.eval().encode_image_features(model.image_features(pixels))
+        cached = model.encode_image_features(cache.maps(range(6), [0] * 6, "cpu"))
+    # bfloat16 convolutions and float16 storage against float32: the vectors point the same way
+    assert torch.nn.functional.cosine_similarity(direct.vectors, cached.vectors).min() > 0.99
+
+
+def test_kept_on_disk_and_never_computed_twice(tiny_model: Path, pairs: tuple[Pair, ...], tmp_path: Path) -> None:
+    extract, key = frozen_extract(load_checkpoint(tiny_model).model, "cpu")
+    calls = 0
+
+    def counted(pixels: np.ndarray) -> tuple[torch.Tensor, ...]:
+        nonlocal calls
+        calls += 1
+        return extract(pixels)
+
+    def cache(seed: int = 1, named: str = key) -> FeatureCache:
+        return FeatureCache(pairs, Views(64, 2, AugmentSection(), seed), counted, key=named, folder=tmp_path / "c")
+
+    first = cache()
+    first.fill([0, 1])
+    rows = [first.row(i, v).copy() for i in range(6) for v in range(2)]
+    computed = calls
+    again = cache()
+    assert all((again.row(i, v) == rows[2 * i + v]).all() for i in range(6) for v in range(2))
+    assert calls == computed + 1  # only the look at the shapes
+    assert (again.row(0, 0) != again.row(0, 1)).any()
+    cache(seed=2).row(0, 1)
+    cache(named="another backbone").row(0, 0)
+    assert calls == computed + 1 + 4  # other views, other weights: another file
+
+
+def test_memory_is_bounded(tiny_model: Path, pairs: tuple[Pair, ...]) -> None:
+    extract, key = frozen_extract(load_checkpoint(tiny_model).model, "cpu")
+    cache = FeatureCache(pairs, Views(64, 1, AugmentSection(), 1), extract, key=key, megabytes=0)
+    assert (cache.row(0, 0) == cache.row(0, 0)).all()
+    assert not cache._memory
+
+
+def test_filling_can_be_cancelled(tiny_model: Path, pairs: tuple[Pair, ...]) -> None:
+    extract, key = frozen_extract(load_checkpoint(tiny_model).model, "cpu")
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(Cancelled):
+        FeatureCache(pairs, Views(64, 1, AugmentSection(), 1), extract, key=key).fill([0], cancel=token)
