@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QKeyEvent
 
 from lile_desktop.viewer.view_state import MAGNIFICATION_PRESETS
@@ -96,6 +96,8 @@ class Keys:
             view.annotations.remove(view.annotations.selection)
         elif key == Qt.Key.Key_A:
             view.set_annotations_visible(not view.annotations_visible)
+        elif key == Qt.Key.Key_Menu:
+            view.context_asked.emit(QPointF(view.width() / 2, view.height() / 2))
         elif key == Qt.Key.Key_H:
             view.set_overlays_visible(not view.overlays_visible)
         elif key in TOOL_KEYS:

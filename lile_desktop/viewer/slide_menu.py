@@ -1,0 +1,172 @@
+"""The menu of a right click (or the menu key) on the slide: regions, their classes, the view, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QPointF
+from PySide6.QtGui import QAction, QColor, QGuiApplication, QIcon, QPixmap
+from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu
+
+from lile_desktop.viewer import operations as ops
+from lile_desktop.viewer.annotation_files import color_for
+from lile_desktop.viewer.annotations import PALETTE, RegionClass
+from lile_desktop.viewer.display_panel import DisplayPanel
+from lile_desktop.viewer.scale_bar import place_text
+from lile_desktop.viewer.slide_view import SlideView
+from lile_desktop.viewer.transfer import GeoJsonTransfer
+from lile_desktop.viewer.view_state import to_slide
+
+FIRST_CLASSES = tuple(
+    RegionClass(name, color)
+    for name, color in zip(("Tumour", "Stroma", "Immune cells", "Necrosis", "Normal", "Other"), PALETTE, strict=False)
+)
+FILTER = "GeoJSON (*.geojson *.json)"
+SWATCH_PX = 12
+
+
+class SlideMenu(QObject):
+    """Opens on ``view.context_asked``. Failures are told by ``view.slide_failed``."""
+
+    def __init__(self, view: SlideView) -> None:
+        super().__init__(view)
+        self._view = view
+        self.transfer = GeoJsonTransfer(view.annotations, self)
+        self.transfer.failed.connect(view.slide_failed)
+        self._panel: DisplayPanel | None = None
+        view.context_asked.connect(self.open_at)
+
+    def open_at(self, at: QPointF) -> None:
+        """Select the region under the pointer, if there is one, and show the menu there."""
+        view = self._view
+        if view.slide is None:
+            return
+        under = view.annotation_at(at.x(), at.y()) if view.annotations_visible else None
+        if under is not None and under.id not in view.annotations.selection:
+            view.annotations.select([under.id])
+        self.build(at).popup(view.mapToGlobal(at).toPoint())
+
+    def build(self, at: QPointF) -> QMenu:
+        """The menu for a place in the view (widget pixels)."""
+        menu = QMenu(self._view)
+        menu.setToolTipsVisible(True)
+        if self._view.annotations.selection:
+            self._add_region_part(menu)
+            menu.addSeparator()
+        self._add_place_part(menu, at)
+        menu.addSeparator()
+        self._add_view_part(menu)
+        menu.addSeparator()
+        self._add(menu, "Import regions…", self._import)
+        self._add(menu, "Export regions…", self._export, enabled=len(self._view.annotations) > 0)
+        return menu
+
+    def _add(self, menu: QMenu, title: str, act: Callable[[], None], *, enabled: bool = True) -> QAction:
+        action = menu.addAction(title)
+        action.triggered.connect(lambda _checked=False: act())
+        action.setEnabled(enabled)
+        return action
+
+    def _add_region_part(self, menu: QMenu) -> None:
+        store = self._view.annotations
+        chosen = store.selected()
+        locked = all(a.locked for a in chosen)
+        several = sum(a.kind == "region" and not a.locked for a in chosen) > 1
+        classes = menu.addMenu("Class")
+        known = {kind.name: kind for kind in (*FIRST_CLASSES, *ops.classes_in_use(store))}
+        for kind in known.values():
+            action = self._add(classes, kind.name, partial(self._set_class, kind))
+            action.setIcon(swatch(kind.color))
+        classes.addSeparator()
+        self._add(classes, "New class…", self._new_class)
+        self._add(classes, "No class", partial(self._set_class, None))
+        classes.setEnabled(not locked)
+        self._add(menu, "Name…", self._name, enabled=len(chosen) == 1 and not locked)
+        self._add(menu, "Merge", partial(ops.merge_selected, store), enabled=several)
+        self._add(menu, "Cut smaller ones out of the largest", partial(ops.cut_out_selected, store), enabled=several)
+        self._add(
+            menu,
+            "Split into parts",
+            partial(ops.split_selected, store),
+            enabled=any(a.more and not a.locked for a in chosen),
+        )
+        self._add(menu, "Unlock" if locked else "Lock", partial(ops.set_locked, store, not locked))
+        self._add(menu, "Delete", lambda: store.remove(store.selection), enabled=not locked)
+
+    def _add_place_part(self, menu: QMenu, at: QPointF) -> None:
+        view = self._view
+        x, y = to_slide(view.view, at.x(), at.y())
+        mpp = view.slide.mpp if view.slide is not None else None
+        self._add(menu, "Copy position", lambda: QGuiApplication.clipboard().setText(place_text(x, y, mpp)))
+        self._add(menu, "Go to position…", self._go_to)
+
+    def _add_view_part(self, menu: QMenu) -> None:
+        view = self._view
+        self._add(menu, "Turn left", lambda: view.set_rotation(view.view.rotation - 90))
+        self._add(menu, "Turn right", lambda: view.set_rotation(view.view.rotation + 90))
+        mirror = self._add(menu, "Mirrored", lambda: view.set_mirrored(not view.view.mirrored))
+        mirror.setCheckable(True)
+        mirror.setChecked(view.view.mirrored)
+        self._add(menu, "Display…", self.show_display)
+
+    def show_display(self) -> None:
+        """The sliders for brightness, contrast, gamma, colour profile and rotation."""
+        if self._panel is None:
+            self._panel = DisplayPanel(self._view)
+        self._panel.refresh()
+        self._panel.show()
+        self._panel.raise_()
+
+    def _set_class(self, kind: RegionClass | None) -> None:
+        ops.set_class(self._view.annotations, kind)
+        self._view.set_drawing_class(kind)
+
+    def _new_class(self) -> None:
+        name, given = QInputDialog.getText(self._view, "New class", "Name of the class:")
+        if given and name.strip():
+            self._set_class(RegionClass(name.strip(), color_for(name.strip())))
+
+    def _name(self) -> None:
+        annotation = self._view.annotations.selected()[0]
+        name, given = QInputDialog.getText(self._view, "Name", "Name of the region:", text=annotation.name)
+        if given:
+            ops.set_name(self._view.annotations, annotation.id, name.strip())
+
+    def _go_to(self) -> None:
+        unit = "µm" if self._view.slide is not None and self._view.slide.mpp else "px"
+        text, given = QInputDialog.getText(self._view, "Go to position", f"x, y in {unit}:")
+        place = parse_place(text) if given else None
+        if place is not None:
+            self._view.go_to_microns(*place)
+        elif given:
+            self._view.slide_failed.emit(f"{text!r} is no place; write two numbers, as in 1200, 800.")
+
+    def _import(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self._view, "Import regions", "", FILTER)
+        if path:
+            self.transfer.import_file(Path(path))
+
+    def _export(self) -> None:
+        name = Path(self._view.slide.name).stem if self._view.slide is not None else "regions"
+        path, _ = QFileDialog.getSaveFileName(self._view, "Export regions", f"{name}.geojson", FILTER)
+        if path:
+            self.transfer.export_file(Path(path))
+
+
+def parse_place(text: str) -> tuple[float, float] | None:
+    """Two numbers, apart by a comma, semicolon or space; None where it is anything else."""
+    parts = text.replace(";", " ").replace(",", " ").replace("µm", " ").replace("px", " ").split()
+    try:
+        x, y = (float(part) for part in parts)
+    except ValueError:
+        return None
+    return x, y
+
+
+def swatch(color: tuple[int, int, int]) -> QIcon:
+    """A small square in the colour of a class."""
+    pixmap = QPixmap(SWATCH_PX, SWATCH_PX)
+    pixmap.fill(QColor(*color))
+    return QIcon(pixmap)

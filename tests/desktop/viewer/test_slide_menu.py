@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QAction, QGuiApplication
+from PySide6.QtWidgets import QMenu
+from pytestqt.qtbot import QtBot
+
+from lile_desktop.viewer import Adjustment, SlideView
+from lile_desktop.viewer.display_panel import DisplayPanel
+from lile_desktop.viewer.slide_menu import SlideMenu, parse_place
+from lile_engine.slides import Region
+
+
+@pytest.fixture
+def menu(view: SlideView) -> SlideMenu:
+    return SlideMenu(view)
+
+
+def entry(menu: QMenu, title: str) -> QAction:
+    return next(action for action in menu.actions() if action.text() == title)
+
+
+def test_classes_merge_lock_and_delete_from_the_menu(menu: SlideMenu, view: SlideView) -> None:
+    store = view.annotations
+    made = [store.add(Region.rectangle(x, 900, 300, 300)) for x in (900, 1100)]
+    store.select(a.id for a in made)
+    built = menu.build(QPointF(400, 300))
+    classes = entry(built, "Class").menu()
+    assert isinstance(classes, QMenu)
+    entry(classes, "Tumour").trigger()
+    assert {a.region_class.name for a in store.all() if a.region_class} == {"Tumour"}
+    entry(menu.build(QPointF(400, 300)), "Merge").trigger()
+    assert len(store) == 1
+    entry(menu.build(QPointF(400, 300)), "Lock").trigger()
+    locked = menu.build(QPointF(400, 300))
+    assert not entry(locked, "Delete").isEnabled()
+    entry(locked, "Unlock").trigger()
+    entry(menu.build(QPointF(400, 300)), "Delete").trigger()
+    assert len(store) == 0
+
+
+def test_a_right_click_selects_what_is_under_it(qtbot: QtBot, menu: SlideMenu, view: SlideView) -> None:
+    made = view.annotations.add(Region.rectangle(1400, 1000, 200, 200))
+    qtbot.mouseClick(view, Qt.MouseButton.RightButton, pos=view.rect().center())
+    assert view.annotations.selection == (made.id,)
+    for child in view.findChildren(QMenu):
+        child.close()
+
+
+def test_turned_mirrored_and_position_copied(menu: SlideMenu, view: SlideView) -> None:
+    built = menu.build(QPointF(400, 300))
+    entry(built, "Turn right").trigger()
+    entry(built, "Mirrored").trigger()
+    assert (view.view.rotation, view.view.mirrored) == (90, True)
+    entry(built, "Copy position").trigger()
+    assert "µm" in QGuiApplication.clipboard().text()
+
+
+def test_regions_go_out_and_come_in(qtbot: QtBot, menu: SlideMenu, view: SlideView, tmp_path: Path) -> None:
+    made = view.annotations.add(Region.rectangle(10, 20, 30, 40))
+    with qtbot.waitSignal(menu.transfer.exported):
+        menu.transfer.export_file(tmp_path / "out.geojson")
+    view.annotations.remove([made.id])
+    with qtbot.waitSignal(menu.transfer.imported) as told:
+        menu.transfer.import_file(tmp_path / "out.geojson")
+    assert told.args == [1]
+    assert view.annotations.all()[0].region == made.region
+    with qtbot.waitSignal(view.slide_failed) as failed:
+        menu.transfer.import_file(tmp_path / "none.geojson")
+    assert "none.geojson" in failed.args[0]
+
+
+def test_display_sliders(qtbot: QtBot, view: SlideView) -> None:
+    panel = DisplayPanel(view)
+    panel.brightness.setValue(20)
+    panel.gamma.setValue(50)
+    panel.rotation.setValue(-90)
+    panel.mirrored.setChecked(True)
+    panel.profile.setChecked(True)
+    assert view.adjustment.brightness == pytest.approx(0.2)
+    assert view.adjustment.gamma == pytest.approx(2.0)
+    assert (view.view.rotation, view.view.mirrored, view.color_profile_on) == (270, True, True)
+    panel.refresh()
+    assert (panel.gamma.value(), panel.rotation.value()) == (50, -90)
+    panel.reset.click()
+    assert view.adjustment == Adjustment()
+    assert view.view.upright
+    assert panel.brightness.value() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("1200, 800", (1200, 800)), ("1 2", (1, 2)), ("3.5;4 µm", (3.5, 4)), ("12", None), ("a, b", None), ("", None)],
+)
+def test_places_as_people_write_them(text: str, place: tuple[float, float] | None) -> None:
+    assert parse_place(text) == place
