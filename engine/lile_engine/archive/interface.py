@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 from lile_engine.archive.rows import (
     ArchiveStatus,
+    ArchiveSummary,
     Bools,
     CaptionRow,
     Floats,
@@ -37,7 +38,19 @@ class Archive(Protocol):
     ) -> None: ...
     def close(self) -> None: ...
 
-    def status(self) -> ArchiveStatus: ...
+    @property
+    def model(self) -> ModelIdentity:
+        """Whose vectors it holds."""
+        ...
+
+    def status(self) -> ArchiveStatus:
+        """Everything there is to say of it; counts bytes, so not for every question."""
+        ...
+
+    def summary(self) -> ArchiveSummary:
+        """What every question needs to know of it."""
+        ...
+
     def slides(self) -> list[SlideRow]: ...
     def find_slide(self, name: str) -> SlideRow | None:
         """The slide of that identity, path or (if only one has it) name."""
@@ -110,10 +123,11 @@ class WritableArchive(Archive, Protocol):
         ...
 
     def remove(self, *, slide: str | None = None, case: str | None = None, erase: bool = True) -> tuple[SlideRow, ...]:
-        """Removes a slide (identity, name or path), or all of a case with its captions; returns the slides that went.
+        """Removes a slide (identity, name or path), or all of a case; returns the slides that went.
 
-        ``erase``: nothing of them is left on disk when it returns. Without it they are gone from every answer at
-        once, and their place in the search index is given back later, which is quicker.
+        ``erase``: captions and whatever else belongs to them go too, and nothing of it is left on disk when it
+        returns. Without it only the tiles go, as before indexing a slide anew: from every answer at once, and their
+        room in the search index is given back later, which is quicker.
         """
         ...
 

@@ -21,6 +21,7 @@ from lile_engine.archive.index import HnswIndex, IndexFile, Piece
 from lile_engine.archive.lock import WriterLock, current_writer
 from lile_engine.archive.rows import (
     ArchiveStatus,
+    ArchiveSummary,
     Bools,
     CaptionRow,
     Floats,
@@ -81,6 +82,10 @@ class LocalArchive:
             raise
         self._generation = -1
         self._data_version = -1
+        # What is read anew when the generation changes.
+        self._summary: ArchiveSummary | None = None
+        self._slides: list[SlideRow] | None = None
+        self._slides_by: dict[str, SlideRow | None] | None = None
         self._segments: dict[Kind, Segments] = {}
         self._indexes: dict[Kind, HnswIndex] = {}
         self._synced: dict[Kind, Segments] = {}  # the segments that each index holds
@@ -133,21 +138,41 @@ class LocalArchive:
         )
 
     @guarded
+    def summary(self) -> ArchiveSummary:
+        """What every question needs to know of it."""
+        self._refresh()
+        if self._summary is None:
+            slides = self.slides()
+            mpps = self._db.execute("SELECT DISTINCT mpp FROM grids ORDER BY mpp").fetchall()
+            self._summary = ArchiveSummary(
+                str(self.folder), self._generation, len(slides), sum(slide.tiles for slide in slides),
+                self._count("SELECT COUNT(*) FROM captions"), tuple(row[0] for row in mpps),
+            )  # fmt: skip
+        return self._summary
+
+    @guarded
     def slides(self) -> list[SlideRow]:
         """All slides, in the order they came."""
-        complete = {row[0] for row in self._db.execute("SELECT DISTINCT slide_id FROM grids")}
-        rows = self._db.execute(f"SELECT {db.SLIDE_COLUMNS} FROM slides ORDER BY id").fetchall()
-        return [db.slide_row(row, row[0] in complete) for row in rows]
+        self._refresh()
+        if self._slides is None:
+            complete = {row[0] for row in self._db.execute("SELECT DISTINCT slide_id FROM grids")}
+            rows = self._db.execute(f"SELECT {db.SLIDE_COLUMNS} FROM slides ORDER BY id").fetchall()
+            self._slides = [db.slide_row(row, row[0] in complete) for row in rows]
+        return list(self._slides)
 
     @guarded
     def find_slide(self, name: str) -> SlideRow | None:
         """The slide of that identity, path or (if only one has it) name."""
-        slides = self.slides()
-        for key in ("identity", "path", "name"):
-            found = [slide for slide in slides if getattr(slide, key) == name]
-            if len(found) == 1:
-                return found[0]
-        return None
+        self._refresh()
+        if self._slides_by is None:
+            slides = self.slides()
+            self._slides_by = {}
+            for slide in slides:
+                # None stands for a name that several have.
+                self._slides_by[slide.name] = None if slide.name in self._slides_by else slide
+            self._slides_by.update({slide.path: slide for slide in slides})
+            self._slides_by.update({slide.identity: slide for slide in slides})
+        return self._slides_by.get(name)
 
     def slide_matches(self, search_filter: SearchFilter) -> list[SlideRow]:
         """The slides that pass the filter (its region aside)."""
@@ -359,6 +384,7 @@ class LocalArchive:
             if db.active_space(self._db)[0] != self._space:
                 raise ArchiveError(f"The archive {self.folder} was switched to another model; open it again.")
             self._segments = {kind: load_segments(self._db, self._space, kind) for kind in ("tile", "caption")}
+            self._summary, self._slides, self._slides_by = None, None, None
         self._generation, self._data_version = generation, version
 
     def _index(self, kind: Kind) -> HnswIndex:

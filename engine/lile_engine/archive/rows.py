@@ -144,6 +144,18 @@ class RunSlide:
 
 
 @dataclass(frozen=True)
+class ArchiveSummary:
+    """What every question needs to know of an archive; cheap to ask for."""
+
+    path: str
+    generation: int
+    slides: int
+    tiles: int
+    captions: int
+    mpps: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class ArchiveStatus:
     """An archive at one moment. ``index_generation`` is that of the index file on disk, None without one."""
 

@@ -217,19 +217,20 @@ class WritableLocalArchive(LocalArchive):
 
     @guarded
     def remove(self, *, slide: str | None = None, case: str | None = None, erase: bool = True) -> tuple[SlideRow, ...]:
-        """Removes a slide (identity, name or path), or all of a case with its captions; returns the slides that went.
+        """Removes a slide (identity, name or path), or all of a case; returns the slides that went.
 
-        ``erase``: nothing of them is left on disk when it returns. Without it they are gone from every answer at
-        once, and their place in the search index is given back later, which is quicker.
+        ``erase``: captions and whatever else belongs to them go too, and nothing of it is left on disk when it
+        returns. Without it only the tiles go, as before indexing a slide anew: from every answer at once, and their
+        room in the search index is given back later, which is quicker.
         """
         slides = [
             row
             for row in self.slides()
             if slide in {row.identity, row.name, row.path} or (case is not None and row.case_key == case)
         ]
-        names = [name for row in slides for name in (row.identity, row.name, row.path)]
+        names = [name for row in slides for name in (row.identity, row.name, row.path)] if erase else []
         captions = [row[0] for row in self._select("SELECT id FROM captions WHERE slide IN", names)]
-        if case is not None:
+        if case is not None and erase:
             captions += [row[0] for row in self._db.execute('SELECT id FROM captions WHERE "case" = ?', (case,))]
         if not slides and not captions:
             what = f"slide {slide}" if slide is not None else f"case {case}"
@@ -251,7 +252,7 @@ class WritableLocalArchive(LocalArchive):
             if erase:
                 db.set_meta(self._db, "erase", "1")
         self._known = (0, set())
-        for row in slides:
+        for row in slides if erase else ():
             shutil.rmtree(self.folder / SLIDE_FILES / row.identity, ignore_errors=True)
         self._sweep()
         if erase:

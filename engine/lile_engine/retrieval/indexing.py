@@ -131,8 +131,11 @@ def index_slides(
             meter = ProgressMeter(progress, sum(len(one.tiles) for one in planned), "tiles")
             for number, one in enumerate(planned, 1):
                 report(job.run(one, meter, f"slide {number} of {len(planned)}: {one.path.name}"))
-        finally:
-            archive.add_run("index", started, time.monotonic() - start, done)
+        except BaseException:
+            with contextlib.suppress(ArchiveError):  # what stopped the run is the thing to tell
+                archive.add_run("index", started, time.monotonic() - start, done)
+            raise
+        archive.add_run("index", started, time.monotonic() - start, done)
     tiles = sum(slide.tiles for slide in done if slide.state != "skipped")
     return IndexReport(str(archive_dir), tuple(done), time.monotonic() - start, tiles)
 
@@ -179,7 +182,9 @@ class _Job:
 
     def _plan_open(self, path: Path, slide: Slide, mpp: float | None) -> _Planned | RunSlide:
         info = slide.info if mpp is None else replace(slide.info, mpp=mpp)
-        finished = self.archive.finished(info.identity, self.spec)
+        known_row = self.archive.find_slide(info.identity)
+        rescaled = known_row is not None and known_row.mpp != info.mpp
+        finished = not rescaled and self.archive.finished(info.identity, self.spec)
         every = [] if finished else tile_grid(info, self.spec, mask=tissue_mask(slide))
         before = self.archive.find_slide(str(path))
         if before is not None and before.identity != info.identity:
@@ -189,6 +194,13 @@ class _Job:
             0, str(path), info.identity, info.name, info.width, info.height, info.mpp,
             facts.case, facts.organ, facts.stain, facts.tags,
         )  # fmt: skip
+        if known_row is not None and rescaled:
+            # Its tiles were cut by another scale: they go, what is known of the slide stays.
+            self.archive.remove(slide=info.identity, erase=False)
+            row = replace(
+                row, case=row.case or known_row.case, organ=row.organ or known_row.organ,
+                stain=row.stain or known_row.stain, tags=row.tags or known_row.tags,
+            )  # fmt: skip
         row = replace(row, id=self.archive.add_slide(row))
         known = self.archive.known_tiles(info.identity, self.spec.mpp, self.spec.px)
         if finished:

@@ -44,7 +44,7 @@ class EmbeddedRegion:
 
 def default_spec(archive: Archive, model: ImageTextModel) -> TileSpec:
     """The grid of a region question: the archive's mpp if all slides have one, else what the model was trained at."""
-    mpps = archive.status().mpps
+    mpps = archive.summary().mpps
     mpp = mpps[0] if len(mpps) == 1 else model.identity.mpp
     return TileSpec(mpp=mpp, px=model.identity.input_px)
 

@@ -44,7 +44,7 @@ class Candidates:
 
 def check_model(archive: Archive, model: ImageTextModel) -> None:
     """Raises `ArchiveError` if the archive holds another model's vectors."""
-    held = archive.status().model
+    held = archive.model
     if held.id != model.identity.id:
         raise ArchiveError(
             f"The archive holds vectors of {held.name} ({held.id}), the question is asked with "
@@ -74,7 +74,7 @@ def search(
 
 def check_content(archive: Archive, kind: Kind, wanted: SearchFilter | None) -> None:
     """Raises `QueryError` where there is nothing to search in."""
-    status = archive.status()
+    status = archive.summary()
     if kind == "captions":
         if not status.captions:
             raise QueryError("The archive has no captions yet; add some with `lile captions import`.")
@@ -112,7 +112,7 @@ def search_encoded(
             reranked = int(np.isfinite(candidates.pairs).sum())
         hits = make_hits(archive, model, encoded, candidates, kind=kind, k=k)
         exact, compared = candidates.exact, candidates.compared
-    status = archive.status()
+    status = archive.summary()
     if len(status.mpps) > 1 and kind != "captions":
         notes.append("The archive holds tiles of several mpp; each hit names its own.")
     provenance = Provenance(

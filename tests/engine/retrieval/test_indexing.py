@@ -159,6 +159,21 @@ def test_cases_come_from_the_csv_then_the_pattern(archive_dir: Path, slides: lis
         assert found.case == "A"
 
 
+def test_a_corrected_scale_cuts_the_slide_anew_and_keeps_its_facts(
+    indexed: Path, slides: list[Path], model: Any
+) -> None:
+    with open_archive(indexed, write=True) as archive:
+        archive.update_slide(2, {"case": "C", "tags": ("t",)})
+    report = index_slides(indexed, slides[1:2], model, slide_mpp=1.0)
+    assert (report.slides[0].state, report.slides[0].tiles > TILES) == ("done", True)
+    with open_archive(indexed) as archive:
+        row = archive.find_slide(str(slides[1]))
+        assert row is not None
+        assert (row.case, row.tags, row.mpp) == ("C", ("t",), 1.0)
+        assert set(archive.tiles_of_slide(row.id)[2].tolist()) == {32}
+        assert archive.status().captions == 4
+
+
 def test_bad_metadata_are_one_sentence(tmp_path: Path) -> None:
     table = tmp_path / "meta.csv"
     table.write_text("name,case\nx,y\n")
