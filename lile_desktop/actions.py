@@ -93,6 +93,10 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec(
         "captions_import", "Archive", 1, "Import captions…", "Add a caption library (jsonl, csv)", (), "text-aa"
     ),
+    ActionSpec("model_use", "Archive", 2, "Use another model…", "Embed the archive again with a model from a folder"),
+    ActionSpec(
+        "model_bundled", "Archive", 2, "Use the bundled model", "Embed the archive again with the bundled model"
+    ),
     ActionSpec("tool_move", "Tools", 0, "Move", "Drag the slide", ("M",), "hand", True, "tool"),
     ActionSpec(
         "tool_rectangle", "Tools", 0, "Rectangle", "Draw a rectangle to ask about", ("R",), "rectangle", True, "tool"

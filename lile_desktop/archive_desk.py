@@ -19,6 +19,8 @@ from lile_engine.archive.rows import SlideRow
 from lile_engine.demo import read_demo
 from lile_engine.paths import demo_dir
 
+BUNDLED = "lile-base"  # the name by which the engine finds the model that comes with the program
+
 
 class ArchiveDesk(QObject):
     """``ready`` carries the `EngineInfo` and the slides of the archive each time the engine has (re)loaded it."""
@@ -89,7 +91,7 @@ class ArchiveDesk(QObject):
 
     def train(self, request: TrainRequest) -> None:
         """Fine-tunes the model in use on a folder of pairs."""
-        start = self.model_folder() or "lile-base"
+        start = self.model_folder() or BUNDLED
         config = train_config(request, start)
         job = self._run(f"Training {request.name}", ["train", str(write_config(config))])
         self.training = job

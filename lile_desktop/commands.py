@@ -14,6 +14,7 @@ from lile_desktop.panels.notice_bar import NoticeBar
 from lile_desktop.settings import SettingsStore
 from lile_desktop.slide_desk import SLIDE_SUFFIXES, SlideDesk
 from lile_desktop.viewer.slide_view import SlideView
+from lile_engine.paths import models_dir
 
 _PATTERNS = " ".join(f"*{suffix}" for suffix in sorted(SLIDE_SUFFIXES))
 SLIDE_FILTER = f"Slides and pictures ({_PATTERNS});;All files (*)"
@@ -108,6 +109,12 @@ class Commands(QObject):
             self.give_mpp()
             return
         self._archive.index([entry.path], entry.info.mpp)
+
+    def use_model(self) -> None:
+        """Chooses the folder of another model: LILE or of the CLIP family."""
+        folder = QFileDialog.getExistingDirectory(self._window, "Folder of the model", str(models_dir()))
+        if folder:
+            self._archive.use_model(folder)
 
     def import_captions(self) -> None:
         """Chooses a caption library."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtCore import QObject, QTimer, Signal, SignalInstance
 
 from lile_desktop.engine_process import EngineProcess
 from lile_desktop.notices import Notice, notice_from
@@ -57,19 +57,33 @@ class EngineDiedError(LileError):
     """The engine's process ended while it worked on a question."""
 
 
-class Ticket(QObject):
+class Told:
+    """Who is told of something: functions or Qt signals. Like a signal, but with nothing of Qt's to be freed."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[..., object]] = []
+
+    def connect(self, listener: Callable[..., object] | SignalInstance) -> None:
+        """Calls ``listener`` (or emits that signal) whenever something is told."""
+        self._listeners.append(listener.emit if isinstance(listener, SignalInstance) else listener)
+
+    def emit(self, *values: object) -> None:
+        """Tells everybody, in the order they came."""
+        for listener in list(self._listeners):
+            listener(*values)
+
+
+class Ticket:
     """A question under way. Exactly one of ``answered``, ``failed``, ``cancelled`` comes, and only once."""
 
-    progressed = Signal(object)  # Progress
-    partial = Signal(object)
-    answered = Signal(object)
-    failed = Signal(object)  # Notice
-    cancelled = Signal()
-
-    def __init__(self, doing: str, steps: Steps, parent: QObject) -> None:
-        super().__init__(parent)
+    def __init__(self, doing: str, steps: Steps) -> None:
         self.doing = doing
         self.steps = steps
+        self.progressed = Told()  # Progress
+        self.partial = Told()  # an answer that is not complete yet
+        self.answered = Told()  # the answer
+        self.failed = Told()  # Notice
+        self.cancelled = Told()
         self.over = False
         self.cancel_asked = False
 
@@ -125,11 +139,6 @@ class EngineClient(QObject):
         """The worker's process id."""
         return self._process.pid if self._process else None
 
-    def refresh(self, archive: str) -> None:
-        """Loads the archive anew in the running worker (after a job changed it); the model stays."""
-        if self._setup is not None:
-            self.start_load(EngineSetup(archive, self._setup.device))
-
     def start_load(self, setup: EngineSetup) -> None:
         """Asks the running worker to load ``setup``."""
         self._setup = setup
@@ -171,11 +180,11 @@ class EngineClient(QObject):
     # -- questions --------------------------------------------------------------------------------------------------
     def ask(self, doing: str, steps: Steps) -> Ticket:
         """Queues a question; ``doing`` completes "a problem came up while ..."."""
-        ticket = Ticket(doing, steps, self)
+        ticket = Ticket(doing, steps)
         if self._process is None and self._setup is not None and self.state is EngineState.FAILED:
             self._new_worker()
         # After the caller has connected itself: a question may end before its first call.
-        QTimer.singleShot(0, ticket, lambda: self._begin(ticket))
+        QTimer.singleShot(0, self, lambda: self._begin(ticket))
         return ticket
 
     def _begin(self, ticket: Ticket) -> None:
@@ -190,7 +199,6 @@ class EngineClient(QObject):
         """Runs the question's own code up to its next call and queues that."""
         try:
             if ticket.cancel_asked and error is None:
-                ticket.steps.close()
                 self._end(ticket, ticket.cancelled.emit)
                 return
             step = ticket.steps.throw(error) if error is not None else ticket.steps.send(value)
@@ -213,8 +221,8 @@ class EngineClient(QObject):
     def _end(self, ticket: Ticket, tell: Callable[[], None]) -> None:
         if not ticket.over:
             ticket.over = True
+            ticket.steps.close()
             tell()
-            ticket.deleteLater()
 
     def _pump(self) -> None:
         """Gives the worker its next call, if it is free and there is one it may do now."""
@@ -226,7 +234,6 @@ class EngineClient(QObject):
                 return
             _, _, ticket, call = heapq.heappop(self._queue)
             if ticket.cancel_asked:
-                ticket.steps.close()
                 self._end(ticket, ticket.cancelled.emit)
                 continue
             self._busy = (ticket, call)
@@ -237,7 +244,6 @@ class EngineClient(QObject):
         waiting, self._queue = self._queue, []
         for _, _, ticket, _ in waiting:
             notice = Notice("The engine is not running: see the message above, then Tools, Restart engine.")
-            ticket.steps.close()
             self._end(ticket, lambda t=ticket, n=notice: t.failed.emit(n))  # type: ignore[misc]
 
     def _on_reply(self, reply: Reply) -> None:

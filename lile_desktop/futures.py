@@ -8,12 +8,32 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import shiboken6
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QImage, QPixmap
 
 
-class _Bridge(QObject):
-    arrived = Signal(object)
+class _Courier(QObject):
+    """Lives as long as the program: an object made and deleted for each future would be freed while its own signal
+    still holds it, which PySide does not survive."""
+
+    arrived = Signal(object)  # a function to call in the window's thread
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived.connect(self._call, Qt.ConnectionType.QueuedConnection)
+
+    def _call(self, function: Callable[[], object]) -> None:
+        function()
+
+
+_couriers: list[_Courier] = []
+
+
+def _courier() -> _Courier:
+    if not _couriers or not shiboken6.isValid(_couriers[-1]):
+        _couriers[:] = [_Courier()]
+    return _couriers[-1]
 
 
 def when_done(
@@ -22,12 +42,14 @@ def when_done(
     result: Callable[[Any], object],
     failure: Callable[[BaseException], object] | None = None,
 ) -> None:
-    """Calls ``result`` (or ``failure``) in the window's thread once ``future`` is done, if ``owner`` still lives."""
-    bridge = _Bridge(owner)
+    """Calls ``result`` (or ``failure``) in the window's thread once ``future`` is done, if ``owner`` still lives.
 
-    def take(done: Future[Any]) -> None:
-        bridge.deleteLater()
-        if done.cancelled():
+    To be called from the window's thread.
+    """
+    courier = _courier()
+
+    def deliver(done: Future[Any]) -> None:
+        if not shiboken6.isValid(owner):
             return
         error = done.exception()
         if error is None:
@@ -36,12 +58,9 @@ def when_done(
             failure(error)
 
     def tell(done: Future[Any]) -> None:
-        try:
-            bridge.arrived.emit(done)
-        except RuntimeError:
-            return  # the owner was deleted with its bridge while the reader was at work
+        if not done.cancelled() and shiboken6.isValid(courier):
+            courier.arrived.emit(lambda: deliver(done))
 
-    bridge.arrived.connect(take, Qt.ConnectionType.QueuedConnection)
     future.add_done_callback(tell)
 
 

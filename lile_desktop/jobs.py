@@ -263,6 +263,6 @@ class JobQueue(QObject):
             self.running = None
         elif job in self._waiting:
             self._waiting.remove(job)
+        # The job itself stays until the queue goes: its own signals hold it, and there are few.
         self.removed.emit(job)
-        job.deleteLater()
         self._next()

@@ -11,7 +11,7 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplicat
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QVBoxLayout, QWidget
 
 from lile_desktop.actions import ActionRegistry
-from lile_desktop.archive_desk import ArchiveDesk
+from lile_desktop.archive_desk import BUNDLED, ArchiveDesk
 from lile_desktop.asker import Asker
 from lile_desktop.commands import Commands
 from lile_desktop.dialogs import AboutDialog
@@ -107,6 +107,8 @@ class MainWindow(QMainWindow):
         bind("archive_index", commands.index_slides)
         bind("archive_index_this", commands.index_this)
         bind("captions_import", commands.import_captions)
+        bind("model_use", commands.use_model)
+        bind("model_bundled", partial(self.archive.use_model, BUNDLED))
         for name in TOOLS:
             bind(f"tool_{name}", partial(view.set_tool, name))
         bind("restart_engine", self.archive.restart_engine)
