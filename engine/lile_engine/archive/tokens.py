@@ -21,9 +21,12 @@ def token_bytes(width: int) -> int:
 def pack_tokens(tokens: Floats, mask: Bools | None = None) -> NDArray[np.uint8]:
     """Quantises float tokens [..., w] to uint8 records [..., w + 2]; ``mask`` [...] is True where a token is."""
     values = np.asarray(tokens, np.float32)
-    scale = np.maximum((np.abs(values).max(axis=-1) / 127.0).astype(np.float16), _SMALLEST)
-    # The scale was rounded to float16 before the values are divided by it, so its rounding costs nothing.
-    codes = np.clip(np.rint(values / scale.astype(np.float32)[..., None]), -127, 127).astype(np.int8)
+    largest = np.maximum(values.max(axis=-1), -values.min(axis=-1))
+    scale = np.maximum((largest / 127.0).astype(np.float16), _SMALLEST)
+    # Values are divided by the scale as it is stored, so that its rounding costs nothing. It is right to 0.05 %, so
+    # codes stay within 127.1 and need not be clipped.
+    scaled = values * (1.0 / scale.astype(np.float32))[..., None]
+    codes = np.rint(scaled, out=scaled).astype(np.int8)
     if mask is not None:
         scale = np.where(mask, scale, np.float16(0))
         codes = np.where(mask[..., None], codes, np.int8(0))
