@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lile_engine.retrieval.query import STOP_WORDS
+from lile_engine.phrases import STOP_WORDS
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,6 @@ from lile_engine.model.protocol import Word
 # What a checkpoint carries; tokenizer.json alone is needed here, the others let transformers read it too.
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 
-# English function words: a phrase of these alone asks for nothing.
-_STOP = """
-    a an and are as at be been but by can could do does for from had has have how i if in into is it its may of on
-    or our show me my so some than that the their them then there these they this those to us was we were what
-    when where which while who whose why will with would you your
-"""
-STOP_WORDS = frozenset(_STOP.split())
-
 
 def build_text_encoder(config: Mapping[str, Any]) -> tuple[nn.Module, int]:
     """A BERT-family encoder with random weights, and the width of its hidden states."""
@@ -92,11 +84,6 @@ def read_tokenizer(folder: Path) -> Tokenizer:
         return Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises bare Exception
         raise ModelError(f"The tokenizer.json in {folder} is damaged; get the model again.") from error
-
-
-def content_words(text: str) -> list[str]:
-    """The words of a phrase that ask for something: letters or digits, not stop words. Empty: nothing asked."""
-    return [w for w in re.findall(r"\w+", text.lower()) if w not in STOP_WORDS and w.strip("_")]
 
 
 def _group(text: str, word_ids: Sequence[int | None], offsets: Any, special: Sequence[int]) -> list[Word]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,21 +10,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from lile_engine.errors import QueryError
+from lile_engine.phrases import content_words
 from lile_engine.slides import Region
 
 Pixels = NDArray[np.uint8]
 _MOST_PIXELS = 400_000_000
-
-# Words that say nothing of tissue. A phrase of these alone would find whatever the model happens to prefer.
-STOP_WORDS = frozenset(
-    """
-    a about above after again all also am an and any are as at be because been before being below between both but by
-    can could did do does doing down during each few find for from further had has have having he her here hers him his
-    how i if in into is it its just me more most my no nor not now of off on once only or other our out over own please
-    same she should show so some such than that the their them then there these they this those through to too under
-    until up very was we were what when where which while who whom why will with without would you your
-    """.split()  # noqa: SIM905 - a list of a hundred quoted words cannot be read
-)
 
 
 @dataclass(frozen=True)
@@ -84,11 +73,6 @@ class Query:
             {"slide": part.slide, "bounds": list(part.region.bounds), "weight": part.weight} for part in self.regions
         ]
         return (*texts, *images, *regions)
-
-
-def content_words(phrase: str) -> list[str]:
-    """The words of a phrase that are not stop words, in lower case."""
-    return [word for word in re.findall(r"\w+", phrase.casefold()) if word not in STOP_WORDS]
 
 
 def check_phrase(phrase: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lile_engine.errors import ModelError
-from lile_engine.model.text import PhraseTokenizer, content_words, read_tokenizer
+from lile_engine.model.text import PhraseTokenizer, read_tokenizer
 
 
 def test_tokens_of_one_word_are_grouped(tokenizer_folder: Path) -> None:
@@ -47,19 +47,3 @@ def test_damaged_tokenizers_are_refused(tmp_path: Path, tokenizer_folder: Path) 
     (tokenizer_folder / "tokenizer.json").write_text('{"version": "1.0"')
     with pytest.raises(ModelError, match="damaged"):
         read_tokenizer(tokenizer_folder)
-
-
-@pytest.mark.parametrize(
-    ("phrase", "words"),
-    [
-        ("the tumour of the colon", ["tumour", "colon"]),
-        ("", []),
-        ("  ...  ", []),
-        ("what is this", []),
-        ("no necrosis", ["no", "necrosis"]),
-        ("Grade 2", ["grade", "2"]),
-        ("___", []),
-    ],
-)
-def test_content_words(phrase: str, words: list[str]) -> None:
-    assert content_words(phrase) == words

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from lile_engine.errors import QueryError
-from lile_engine.retrieval.query import Query, WeightedImage, WeightedText, check_phrase, content_words, load_pixels
+from lile_engine.phrases import content_words
+from lile_engine.retrieval.query import Query, WeightedImage, WeightedText, check_phrase, load_pixels
 
 
 def test_stop_words_are_no_question() -> None:
