@@ -1,0 +1,102 @@
+"""Long jobs from the window on a small archive: indexing, captions, a new archive, training and switching the model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from lile_desktop.engine_client import EngineState
+from lile_desktop.main_window import MainWindow
+from lile_desktop.training import TrainRequest
+from lile_engine.phantom.pairs import write_pairs
+from lile_engine.phantom.slide import draw_slide
+
+LONG = 240_000
+
+
+@pytest.fixture
+def ready(window: MainWindow, qtbot: QtBot) -> MainWindow:
+    """The window once the archive is listed."""
+    qtbot.waitUntil(lambda: window.archive_page.rows_model.rowCount() == 2, timeout=LONG)
+    return window
+
+
+def test_an_indexed_slide_is_in_the_table_and_found(ready: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    draw_slide(tmp_path / "three.tif", 900, 9, ("adipose",), mpp=0.5)
+    ready.archive.index([str(tmp_path / "three.tif")])
+    qtbot.waitUntil(lambda: ready.archive_page.rows_model.rowCount() == 3, timeout=LONG)
+    assert ready.archive_page.title.text().startswith("3 slides")
+    assert ready.status.archive.text().startswith("3 slides")
+    assert ready.notices.notice is None
+
+
+def test_imported_captions_are_counted(ready: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    before = ready.client.info.archive.captions  # type: ignore[union-attr]
+    file = tmp_path / "more.jsonl"
+    file.write_text(json.dumps({"text": "fat of the mesentery"}) + "\n", encoding="utf-8")
+    ready.archive.import_captions(str(file))
+    qtbot.waitUntil(
+        lambda: (
+            ready.client.info is not None
+            and ready.client.info.archive is not None
+            and ready.client.info.archive.captions == before + 1
+        ),
+        timeout=LONG,
+    )
+
+
+@pytest.mark.parametrize("content", ["", "not a caption\n"])
+def test_a_file_without_captions_is_one_clear_sentence(
+    ready: MainWindow, qtbot: QtBot, tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "broken.jsonl"
+    file.write_text(content, encoding="utf-8")
+    ready.archive.import_captions(str(file))
+    qtbot.waitUntil(lambda: ready.notices.isVisible(), timeout=LONG)
+    assert "broken.jsonl" in ready.notices.sentence.text()
+    assert "Traceback" not in ready.notices.sentence.text()
+
+
+def test_a_new_archive_is_empty_and_says_so(ready: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    ready.archive.new_archive(str(tmp_path / "fresh"))
+    qtbot.waitUntil(
+        lambda: ready.client.state is EngineState.READY and ready.archive_page.rows_model.rowCount() == 0, timeout=LONG
+    )
+    ready.asker.ask_phrase("fat", 8)
+    qtbot.waitUntil(lambda: ready.notices.isVisible(), timeout=LONG)
+    assert "no tiles yet" in ready.notices.sentence.text()
+
+
+@pytest.mark.slow
+def test_a_model_is_trained_and_used(ready: MainWindow, qtbot: QtBot, tmp_path: Path, world: Any) -> None:
+    write_pairs(tmp_path / "pairs", 6, seed=1, tissues=("adipose", "smooth muscle", "necrosis", "normal mucosa"))
+    ended: list[tuple[str, str]] = []
+    ready.archive.trained.connect(lambda folder, sentence: ended.append((folder, sentence)))
+    ready.archive.train(TrainRequest(tmp_path / "pairs", 6, 8, "mine"))
+    qtbot.waitUntil(lambda: bool(ended), timeout=LONG)
+    folder, sentence = ended[0]
+    assert folder == str(world.home / "models" / "mine"), sentence
+    assert [s.step for s in ready.training_page.plot.steps] == [1, 2, 3, 4, 5, 6]
+    assert ready.training_page.use_button.isVisibleTo(ready.training_page)
+    ready.archive.use_model(folder)
+    qtbot.waitUntil(lambda: ready.client.info is not None and ready.client.info.model.name == "mine", timeout=LONG)
+    assert ready.archive.model_folder() == folder
+    ready.asker.ask_phrase("fat", 8)
+    qtbot.waitUntil(lambda: ready.asker.answer is not None and ready.asker.answer.final, timeout=LONG)
+
+
+def test_pairs_that_name_no_image_end_the_training_with_a_sentence(
+    ready: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    (tmp_path / "pairs.jsonl").write_text(json.dumps({"image": "gone.png", "caption": "fat"}) + "\n", encoding="utf-8")
+    ended: list[tuple[str, str]] = []
+    ready.archive.trained.connect(lambda folder, sentence: ended.append((folder, sentence)))
+    ready.archive.train(TrainRequest(tmp_path, 4, 4, "mine"))
+    qtbot.waitUntil(lambda: bool(ended), timeout=LONG)
+    assert ended[0][0] == ""
+    assert "Traceback" not in ended[0][1]
+    assert ready.training_page.train_button.isVisibleTo(ready.training_page)
