@@ -36,10 +36,10 @@ def card_title(hit: Hit) -> str:
 
 
 def card_line(hit: Hit) -> str:
-    """The second line of a card: the place, or for a case how much speaks for it."""
+    """What stands beside the score: the place in mm (the unit stands above the gallery), or a case's patches."""
     if hit.kind == "case":
         return f"{len(hit.evidence)} patches" if hit.evidence else ""
-    return hit_place_text(hit)
+    return hit_place_text(hit).removesuffix(" mm")
 
 
 def hit_place_text(hit: Hit) -> str:
@@ -60,7 +60,7 @@ def caption_source(hit: Hit) -> str:
 
 def hit_tooltip(hit: Hit) -> str:
     """All there is to know of a hit, in lines."""
-    lines = [hit.slide] if hit.slide else []
+    lines = [f"{hit.slide}  at {hit_place_text(hit)}".removesuffix("  at ")] if hit.slide else []
     if hit.caption:
         lines.append(f"“{hit.caption}”" + (f", {hit.source}" if hit.source else ""))
     lines.append(f"score {hit.score:.3f}" + "".join(f", {n} {v:.3f}" for n, v in sorted(hit.scores.items())))
@@ -77,7 +77,7 @@ def answer_texts(answer: Answer, mpps: tuple[float, ...] = ()) -> AnswerTexts:
     """The lines above an answer; ``mpps`` are the scales of the tiles in the archive."""
     ranked = "by vector and cross-attention" if answer.final else "by vector, re-ranking…"
     if answer.region is None:
-        return AnswerTexts(f"“{answer.phrase}”", f"Nearest in the archive, {ranked}", "")
+        return AnswerTexts(f"“{answer.phrase}”", f"{ranked[0].upper()}{ranked[1:]}; places in mm", "")
     region, state = answer.region, answer.state
     tiles = len(state.tiles) if state else len(region.tiles)
     parts = [f"1 tile at {region.spec.mpp:g} µm/px" if tiles == 1 else f"{tiles} tiles at {region.spec.mpp:g} µm/px"]

@@ -74,7 +74,7 @@ def test_a_hit_names_its_place_in_millimetres() -> None:
 
 def test_cards_of_patches_and_cases() -> None:
     case = Hit("case", 7, 0.5, {}, "/slides/a.svs", case="case 1", evidence=(PATCH, PATCH))
-    assert (card_title(PATCH), card_line(PATCH)) == ("a", "0.3, 0.6 mm")
+    assert (card_title(PATCH), card_line(PATCH)) == ("a", "0.3, 0.6")
     assert (card_title(case), card_line(case)) == ("case 1", "2 patches")
 
 
