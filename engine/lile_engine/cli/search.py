@@ -30,6 +30,8 @@ class _Part(argparse.Action):
                 float(number)
             except ValueError:
                 parser.error(f"argument {option}: {number!r} is not a number (put DIR first, and phrases in quotes)")
+            if not abs(float(number)) <= 1e9:  # nan too: nothing could be found by it
+                parser.error(f"argument {option}: {number} is out of range")
         namespace.parts = [*(getattr(namespace, "parts", None) or []), (kind, values)]
 
 

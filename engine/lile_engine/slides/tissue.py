@@ -74,6 +74,8 @@ def tissue_in_picture(picture: Pixels, mpp: float) -> Mask:
         found, ink = _stained_on_white(picture)
         found = _closed(_without_small_pieces(found, _DUST_UM2 / area), _BRIDGE_UM / mpp) & ~ink
     found = _without_small_pieces(found, _SPECKLE_UM2 / area)
+    if not found.any():
+        return found  # a small picture of glass alone is no hole in tissue
     return ~_without_small_pieces(~found, _HOLE_UM2 / area) & ~ink
 
 

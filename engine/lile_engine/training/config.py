@@ -274,6 +274,10 @@ def _check(config: TrainConfig, source: str) -> None:
             raise ConfigError(f"{source}: {key} {rule}.")
 
     data, optim, loss, run = config.data, config.optim, config.loss, config.run
+    # The model replaces the whole folder, so nothing but an older model may lie there.
+    out = config.output
+    free = not out.exists() or (out.is_dir() and ((out / "model.safetensors").is_file() or not any(out.iterdir())))
+    need(free, "output", f"is {out}, which holds something else than a model; name a new folder")
     need(bool(data.train), "[data] train", "is missing; name at least one folder or file of pairs")
     need(data.bad_rows in ("skip", "refuse"), "[data] bad_rows", 'must be "skip" or "refuse"')
     need(not data.weights or len(data.weights) == len(data.train), "[data] weights", "needs one number per train entry")
