@@ -26,7 +26,7 @@ from lile_engine.slides import Region
 
 TISSUE = "normal mucosa"
 PHRASE = "necrosis"
-PAIRS_PER_TISSUE = 6
+PAIRS_PER_TISSUE = 4
 
 
 class TourError(Exception):

@@ -10,6 +10,8 @@ from pathlib import Path
 from lile_engine.paths import models_dir, private_dir
 from lile_engine.training.config import DataSection, ModelSection, OptimSection, RunSection, TrainConfig, config_to_toml
 
+SHORT = 100  # a training of fewer steps is a try
+
 
 @dataclass(frozen=True)
 class TrainRequest:
@@ -55,9 +57,10 @@ def train_config(request: TrainRequest, start: str) -> TrainConfig:
     return TrainConfig(
         output=models_dir() / request.name,
         model=ModelSection(start=start, name=request.name),
-        data=DataSection(train=(str(request.pairs.resolve()),)),
+        # Each augmented view of an image costs its features; a short training does not see many of them.
+        data=DataSection(train=(str(request.pairs.resolve()),), views=1 if request.steps < SHORT else 4),
         optim=OptimSection(steps=request.steps, batch=request.batch, lr=1e-4, warmup=warmup),
-        run=RunSection(validate_steps=max(1, request.steps // 4), save_steps=max(10, request.steps // 4)),
+        run=RunSection(validate_steps=max(1, request.steps // (1 if request.steps < SHORT else 4)), save_steps=50),
     )
 
 
