@@ -49,6 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output went away (``lile ... | head``): leave quietly, as other commands do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as error:  # whatever nobody thought of: still one line, and a way to learn more
+        if args.debug:
+            logging.exception("failed")
+        said = " ".join(str(error).split())[:200]
+        print(
+            f"lile: {type(error).__name__}: {said} (run `lile --debug {args.command} ...` for details).",
+            file=sys.stderr,
+        )
+        return 1
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from lile_engine.cli.output import add_output_options, emit_result
@@ -25,4 +26,8 @@ def _doctor(args: argparse.Namespace) -> int:
     lines = [f"LILE {report.version} on Python {report.python}, {report.system}, {report.device}"]
     lines += [f"{signs[finding.verdict]}  {finding.name}: {finding.detail}" for finding in report.findings]
     emit_result(args, {**to_plain(report), "healthy": report.healthy}, "\n".join(lines))
-    return 0 if report.healthy else 1
+    if report.healthy:
+        return 0
+    wrong = ", ".join(finding.name for finding in report.findings if finding.verdict == "problem")
+    print(f"lile: something is wrong with: {wrong}; the report says what to do.", file=sys.stderr)
+    return 1

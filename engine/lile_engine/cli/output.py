@@ -41,7 +41,7 @@ def emit_event(args: argparse.Namespace, event: str, **fields: Any) -> None:
     """One line of a running job: a JSON line on stdout, or words on stderr for warnings."""
     if getattr(args, "progress", "none") == "jsonl":
         print(json.dumps({"event": event, **to_plain(fields)}), flush=True)
-    elif event == "warning":
+    elif event == "warning" and not getattr(args, "json", False):  # with --json it stands in the document
         print(f"warning: {fields.get('message', '')}", file=sys.stderr, flush=True)
 
 

@@ -58,7 +58,9 @@ class PhraseTokenizer:
         return max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
 
     def __call__(self, texts: Sequence[str]) -> TokenBatch:
-        encodings = self._tokenizer.encode_batch([str(t) for t in texts])
+        # Half of a surrogate pair is no text: the tokenizer would refuse the whole batch for it.
+        texts = [str(text).encode("utf-8", "replace").decode("utf-8") for text in texts]
+        encodings = self._tokenizer.encode_batch(texts)
         longest = self._limit if self._fixed else max((len(e.ids) for e in encodings), default=1) or 1
         ids = np.full((len(encodings), longest), self._pad_id, np.int64)
         seen = np.zeros((len(encodings), longest), np.bool_)
@@ -71,7 +73,7 @@ class PhraseTokenizer:
             mask[row, :count] = [not special for special in encoding.special_tokens_mask]
             if not mask[row].any():
                 mask[row] = seen[row]
-            words.append(_group(str(text), encoding.word_ids, encoding.offsets, encoding.special_tokens_mask))
+            words.append(_group(text, encoding.word_ids, encoding.offsets, encoding.special_tokens_mask))
         return TokenBatch(torch.from_numpy(ids), torch.from_numpy(seen), torch.from_numpy(mask), words)
 
 

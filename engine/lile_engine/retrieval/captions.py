@@ -155,6 +155,8 @@ def _row(raw: dict[str, Any], line: int, path: Path) -> CaptionRow | BadRow:
     text = raw.get("text") or raw.get("caption")
     if not isinstance(text, str) or not text.strip():
         return BadRow(line, "the caption is missing or empty")
+    if not _is_unicode(raw):
+        return BadRow(line, "it holds characters that are no valid Unicode")
     if len(text) > _LONGEST:
         return BadRow(line, f"the caption is longer than {_LONGEST} characters")
     tags = raw.get("tags") or raw.get("tissues") or ()
@@ -176,6 +178,15 @@ def _row(raw: dict[str, Any], line: int, path: Path) -> CaptionRow | BadRow:
         0, text.strip(), (strings["source"] or path.name).strip(), strings["case"] or None,
         tuple(tag.strip() for tag in tags if tag.strip()), strings["slide"] or None, x, y, size,
     )  # fmt: skip
+
+
+def _is_unicode(raw: dict[str, Any]) -> bool:
+    """Whether all text of a row can be written as UTF-8 (JSON may hold halves of surrogate pairs)."""
+    try:
+        json.dumps(raw, ensure_ascii=False, default=str).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _number(value: Any, name: str) -> int | None:

@@ -107,6 +107,8 @@ def search_encoded(
         hits, exact, compared = _cases(archive, model, encoded, k, wanted, notes)
     else:
         candidates = first_stage(archive, model, encoded, k=k, kind=kind, filter=wanted, rerank=rerank)
+        if kind == "captions" and not len(candidates.ids) and not wanted.empty:
+            raise QueryError("No caption of the archive passes the filter; check its names, tags and organs.")
         if rerank:
             candidates = rerank_candidates(archive, model, encoded, candidates, kind)
             reranked = int(np.isfinite(candidates.pairs).sum())

@@ -12,6 +12,7 @@ from lile_engine.slides.types import SlideInfo, Tile, TileSpec
 
 _MOST_CANDIDATES = 20_000_000
 _LEAST_OF_REGION = 0.5  # a tile belongs to a region that covers half of it
+_COARSEST_MPP, _LARGEST_PX = 1000.0, 16384  # beyond these a number is a slip, and the memory would not hold a tile
 _CELLS_PER_TILE, _MOST_CELLS = 16, 4096  # the raster on which a region's share is counted
 
 
@@ -23,8 +24,12 @@ def tile_size(info: SlideInfo, spec: TileSpec) -> int:
             + (f" (its {info.magnification:g}x objective suggests {10 / info.magnification:g})." if info.magnification
                else " (a 40x scan has about 0.25, a 20x scan 0.5).")
         )  # fmt: skip
-    if not (spec.mpp > 0 and spec.px > 0 and 0 <= spec.overlap < 1):
-        raise SlideError(f"Tiles of {spec.px} px at {spec.mpp} mpp with overlap {spec.overlap} cannot be cut.")
+    sensible = 0 < spec.mpp <= _COARSEST_MPP and 0 < spec.px <= _LARGEST_PX and 0 <= spec.min_tissue <= 1
+    if not (sensible and 0 <= spec.overlap < 1):
+        raise SlideError(
+            f"Tiles of {spec.px} px at {spec.mpp} mpp with overlap {spec.overlap}, min_tissue {spec.min_tissue} "
+            "cannot be cut; check these numbers."
+        )
     return max(1, round(spec.px * spec.mpp / info.mpp))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 import types
 import typing
@@ -278,6 +279,10 @@ def _check(config: TrainConfig, source: str) -> None:
     out = config.output
     free = not out.exists() or (out.is_dir() and ((out / "model.safetensors").is_file() or not any(out.iterdir())))
     need(free, "output", f"is {out}, which holds something else than a model; name a new folder")
+    for name, section in dataclasses.asdict(config).items():
+        if isinstance(section, dict):
+            for key, value in section.items():
+                need(not isinstance(value, float) or math.isfinite(value), f"[{name}] {key}", "must be a finite number")
     need(bool(data.train), "[data] train", "is missing; name at least one folder or file of pairs")
     need(data.bad_rows in ("skip", "refuse"), "[data] bad_rows", 'must be "skip" or "refuse"')
     need(not data.weights or len(data.weights) == len(data.train), "[data] weights", "needs one number per train entry")
@@ -295,4 +300,6 @@ def _check(config: TrainConfig, source: str) -> None:
     need(loss.weight_self + loss.weight_cross > 0, "[loss] weights", "are all 0, so there is nothing to learn")
     need(loss.hard_negatives + loss.random_negatives > 0, "[loss] negatives", "must not both be 0")
     need(10 <= config.augment.jpeg <= 100, "[augment] jpeg", "must be a quality from 10 to 100")
+    need(optim.warmup >= 0 and optim.clip > 0, "[optim] warmup and clip", "must not be negative, and clip above 0")
+    need(run.seed >= 0 and run.threads >= 0, "[run] seed and threads", "must not be negative")
     need(run.validate_steps >= 1 and run.save_steps >= 1, "[run] save_steps and validate_steps", "must be at least 1")

@@ -171,8 +171,10 @@ def _resumed(config: TrainConfig, resume: bool, load: Callable[[], RunRecord]) -
         return RunRecord(config=told)
     record = load()
     # How often to save or how many threads to use does not change what is learned; everything else does.
-    free = {"output", "run"}
-    changed = [k for k in told if k not in free and _plain(told[k]) != _plain(record.config.get(k))]
+    free = {"device", "threads", "save_steps", "save_minutes"}
+    before = {**record.config, "run": {k: v for k, v in record.config.get("run", {}).items() if k not in free}}
+    now = {**told, "run": {k: v for k, v in told["run"].items() if k not in free}}
+    changed = [k for k in now if k != "output" and _plain(now[k]) != _plain(before.get(k))]
     if changed:
         raise ConfigError(
             f"[{changed[0]}] is not what this training was started with; start anew without --resume or change it back."
