@@ -21,7 +21,7 @@ from lile_desktop.jobs import TrainStep
 from lile_desktop.panels.loss_plot import LossPlot
 from lile_desktop.panels.parts import heading, icon_button, number_field, push_button, quiet, set_primary
 from lile_desktop.theme import GRID
-from lile_desktop.training import TrainRequest, check_request, suggested_name
+from lile_desktop.training import TrainRequest, check_request, model_names, suggested_name
 
 
 class TrainingPage(QWidget):
@@ -164,6 +164,7 @@ class TrainingPage(QWidget):
         """The new model is in use."""
         self._output = ""
         self.status.setText(f"{name} is in use.")
+        self.name.setText(suggested_name(model_names()))
         self.show_idle()
 
     def set_icons(self) -> None:
