@@ -176,7 +176,7 @@ class Asker(QObject):
         ticket.partial.connect(answered)
         ticket.answered.connect(answered)
         ticket.answered.connect(lambda _answer: self._over(ticket))
-        ticket.cancelled.connect(lambda: self._over(ticket))
+        ticket.cancelled.connect(lambda: self._on_cancelled(ticket, title))
         ticket.failed.connect(self.notice)
         ticket.failed.connect(lambda _notice: self._over(ticket))
 
@@ -184,6 +184,14 @@ class Asker(QObject):
         if ticket is self._ticket:
             self._ticket = None
             self.idle.emit()
+
+    def _on_cancelled(self, ticket: Ticket, title: str) -> None:
+        """A question that nobody cancelled was dropped because model or archive were loaded anew: that is told."""
+        dropped = ticket is self._ticket and not ticket.cancel_asked
+        self._over(ticket)
+        if dropped:
+            sentence = f"{title}: the archive was loaded anew meanwhile, so the question was dropped; ask it again."
+            self.notice.emit(Notice(sentence, level=Level.INFO))
 
     def _on_progress(self, ticket: Ticket, title: str, progress: Progress) -> None:
         if progress.rate and progress.unit == "tiles":

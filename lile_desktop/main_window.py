@@ -90,8 +90,8 @@ class MainWindow(QMainWindow):
         bind("zoom_out", partial(view.zoom_by, 0.5))
         for power in (10, 20, 40):
             bind(f"mag_{power}", partial(view.set_magnification, float(power)))
-        bind("go_back", view.go_back)
-        bind("go_forward", view.go_forward)
+        bind("go_back", lambda: self.viewer.go_back())
+        bind("go_forward", lambda: self.viewer.go_forward())
         bind("clear_layers", self._on_escape)
         bind("toggle_regions", view.set_annotations_visible)
         bind("toggle_left", lambda on: self.page.left.setVisible(on))
@@ -273,8 +273,8 @@ class MainWindow(QMainWindow):
             self.registry[name].setEnabled(shown)
         self.registry["ask_region"].setEnabled(self.viewer.can_ask)
         self.registry["cancel_question"].setEnabled(self.asker.busy)
-        self.registry["go_back"].setEnabled(shown and self.view.can_go_back)
-        self.registry["go_forward"].setEnabled(shown and self.view.can_go_forward)
+        self.registry["go_back"].setEnabled(shown and self.viewer.can_go_back)
+        self.registry["go_forward"].setEnabled(shown and self.viewer.can_go_forward)
 
     # -- slides -----------------------------------------------------------------------------------------------------
     def open_slides(self, paths: Sequence[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -27,6 +29,7 @@ from lile_desktop.regions import estimate, estimate_text
 from lile_desktop.settings import SettingsStore
 from lile_desktop.slide_desk import SlideDesk
 from lile_desktop.slide_list import SlideEntry
+from lile_desktop.slide_trail import SlideTrail, Stop
 from lile_desktop.viewer.annotations import Annotation
 from lile_desktop.viewer.autosave import Autosave, regions_file
 from lile_desktop.viewer.view_state import Rect
@@ -56,6 +59,8 @@ class ViewerController(QObject):
         self._chosen: Hit | None = None
         self._attention: AttentionAnswer | None = None
         self._archive: Path | None = None
+        self._trail = SlideTrail()
+        self._returning: Stop | None = None
         view = page.view
         self._autosave = Autosave(view.annotations, self)
         self._autosave.failed.connect(lambda sentence: self.notice.emit(Notice(sentence)))
@@ -123,7 +128,8 @@ class ViewerController(QObject):
         if entry.info.mpp is None:
             self.mpp_wanted.emit()
             return
-        self._clear_answer_layers()
+        self.clear_layers()
+        self._page.answers.clear()
         request = RegionRequest(entry.path, entry.info.mpp, annotation.region, self._spec())
         self._asker.ask_region(request, self._settings.value.results)
 
@@ -157,13 +163,46 @@ class ViewerController(QObject):
         self._page.layers.drop_layer(name)
 
     # -- slide and region -------------------------------------------------------------------------------------------
+    @property
+    def can_go_back(self) -> bool:
+        """Whether there is a place before this one, on this slide or on the one looked at before."""
+        return self._page.view.can_go_back or self._trail.can_go_back
+
+    @property
+    def can_go_forward(self) -> bool:
+        """Whether there is a place that was gone back from."""
+        return self._page.view.can_go_forward or self._trail.can_go_forward
+
+    def go_back(self) -> None:
+        """To the place before this one; from the first place of a slide to the slide looked at before."""
+        self._retrace(self._page.view.can_go_back, self._page.view.go_back, self._trail.back)
+
+    def go_forward(self) -> None:
+        """To the place gone back from."""
+        self._retrace(self._page.view.can_go_forward, self._page.view.go_forward, self._trail.forward)
+
+    def _retrace(self, on_slide: bool, move: Callable[[], None], step: Callable[[Stop], Stop | None]) -> None:
+        view = self._page.view
+        if on_slide:
+            move()
+        elif view.slide is not None and (stop := step(Stop(view.slide.path, view.view))) is not None:
+            self._returning = stop
+            self._desk.open([stop.path])
+        self.changed.emit()
+
     def _on_slide(self, entry: SlideEntry | None) -> None:
         view = self._page.view
+        returning, self._returning = self._returning, None
+        other = view.slide is not None and (entry is None or entry.path != view.slide.path)
+        if other and view.slide is not None and returning is None:
+            self._trail.leave(Stop(view.slide.path, view.view))
         for name in self._page.layers.names():
             self._page.layers.drop_layer(name)
         view.set_slide(entry.info if entry is not None else None)
         if entry is None:
             view.show_message(NO_SLIDE)
+        elif returning is not None and returning.path == entry.path:
+            view.set_view(replace(returning.view, width=view.view.width, height=view.view.height))
         self._keep_regions()
         if entry is not None:
             self._page.slides.select(entry.path)

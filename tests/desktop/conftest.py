@@ -72,7 +72,7 @@ def _make_model(folder: Path, captions: list[str]) -> None:
 
 
 @pytest.fixture(scope="session")
-def built_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def built_world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Built once; tests that change something use `world`, a copy."""
     root = tmp_path_factory.mktemp("world")
     resources, home = root / "resources", root / "home"
@@ -85,7 +85,7 @@ def built_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         patch.setenv("LILE_RESOURCES", str(resources))
         patch.setenv("LILE_HOME", str(home))
         demo = build_demo(home / "demo", slides=SLIDES)
-        yield World(resources, home, demo)
+    return World(resources, home, demo)
 
 
 @pytest.fixture

@@ -90,6 +90,25 @@ def test_a_click_on_a_patch_of_another_slide_opens_it_and_flies_there(ready: Mai
     assert "two" in ready.windowTitle() or "one" in ready.windowTitle()
 
 
+def test_back_returns_to_the_slide_and_place_one_flew_from(ready: MainWindow, qtbot: QtBot) -> None:
+    here = ready.view.slide.path  # type: ignore[union-attr]
+    ready.view.zoom_by(2.0)
+    qtbot.waitUntil(lambda: not ready.view.moving, timeout=LONG)
+    left = ready.view.view
+    type_phrase(ready, qtbot, "fat")
+    qtbot.waitUntil(lambda: answered(ready), timeout=LONG)
+    patches = ready.asker.answer.patches  # type: ignore[union-attr]
+    click_patch(ready, qtbot, next(n for n, hit in enumerate(patches) if hit.slide != here))
+    qtbot.waitUntil(lambda: ready.view.slide.path != here, timeout=LONG)  # type: ignore[union-attr]
+    assert ready.registry["go_back"].isEnabled()
+    while ready.view.slide.path != here:  # type: ignore[union-attr]
+        assert ready.viewer.can_go_back
+        ready.registry["go_back"].trigger()
+    assert (ready.view.view.cx, ready.view.view.cy) == pytest.approx((left.cx, left.cy))
+    assert ready.view.view.scale == pytest.approx(left.scale)
+    assert ready.registry["go_forward"].isEnabled()
+
+
 def test_a_word_of_the_phrase_lays_its_attention_over_the_patch(ready: MainWindow, qtbot: QtBot) -> None:
     type_phrase(ready, qtbot, "normal mucosa")
     qtbot.waitUntil(lambda: answered(ready), timeout=LONG)

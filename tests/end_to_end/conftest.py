@@ -28,14 +28,14 @@ SLIDES = (
 
 
 @pytest.fixture(scope="session")
-def built_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+def built_demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """Drawn and embedded once with the bundled model; `demo` is a copy of its archive."""
     if not bundled_model_dir().is_dir():
         pytest.fail(f"the bundled model is missing from {bundled_model_dir()}")
     home = tmp_path_factory.mktemp("end-to-end")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LILE_HOME", str(home))
-        yield build_demo(home / "demo", slides=SLIDES)
+        return build_demo(home / "demo", slides=SLIDES)
 
 
 @pytest.fixture

@@ -45,7 +45,8 @@ def test_the_line_from_nothing_to_an_answer(
     captions.write_text('{"text": "fat"}\nbroken\n{"text": "necrosis"}\n')
     code, out, err = lile("captions", "import", archive, captions, "--json")
     assert (code, json.loads(out)["added"]) == (0, 2)
-    assert "line 2" in err
+    assert [row["line"] for row in json.loads(out)["bad"]] == [2]
+    assert err == "", "with --json the document says it all"
     code, out, _ = lile("archive", "status", archive, "--json")
     status = json.loads(out)
     assert (status["slides"], status["tiles"], status["captions"]) == (3, 198, 2)
