@@ -69,16 +69,24 @@ class Ends:
 
 
 @pytest.fixture(scope="module")
-def shared_client(qapp: QApplication, built_world: object) -> Iterator[EngineClient]:
+def shared_client(qapp: QApplication, built_world: Any) -> Iterator[EngineClient]:
     """A client whose worker has the tiny model loaded. Starting one takes seconds, so the tests share it."""
     made = EngineClient()
-    yield made
-    made.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LILE_RESOURCES", str(built_world.resources))
+        patch.setenv("LILE_HOME", str(built_world.home))
+        yield made
+        made.stop()
 
 
 @pytest.fixture
-def client(shared_client: EngineClient, built_world: Any, qtbot: QtBot) -> EngineClient:
+def client(
+    shared_client: EngineClient, built_world: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> EngineClient:
     """The shared client, ready, whatever the test before did to it."""
+    # A worker that is started anew takes its resources from the environment of the moment.
+    monkeypatch.setenv("LILE_RESOURCES", str(built_world.resources))
+    monkeypatch.setenv("LILE_HOME", str(built_world.home))
     if shared_client.state is not EngineState.READY and shared_client.state is not EngineState.LOADING:
         shared_client.start(EngineSetup(str(built_world.demo.archive)))
     qtbot.waitUntil(lambda: shared_client.state is EngineState.READY, timeout=START_MS)
