@@ -479,6 +479,17 @@ def caption(tissue: str, rng: np.random.Generator, form: Form = "long", traits: 
     return text[0].upper() + text[1:] + "."
 
 
+def description(tissue: str, traits: Traits) -> str:
+    """Everything that the grammar can say of a tile, always in the same words: the usual name and every true trait.
+
+    Tiles whose descriptions are equal differ in nothing that words tell apart.
+    """
+    words = wording(tissue)
+    own = _trait_details(words, traits)
+    text = words.names[0] + (" with " + _listed(own) if own else "")
+    return text[0].upper() + text[1:] + "."
+
+
 def _trait_details(words: Wording, traits: Traits) -> list[str]:
     found = [text for trait, text in words.high if getattr(traits, trait) > 0.6]
     return found + [text for trait, text in words.low if getattr(traits, trait) < 0.4]
