@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from PySide6.QtCore import QByteArray, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QEvent, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPalette, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
 from lile_desktop.viewer import view_state as vs
 from lile_desktop.viewer.adjust import Adjustment
+from lile_desktop.viewer.backdrop import Backdrop
 from lile_desktop.viewer.history import PlaceHistory
 from lile_desktop.viewer.minimap import Minimap
 from lile_desktop.viewer.motion import REST, Motion, step
@@ -19,11 +20,11 @@ from lile_desktop.viewer.scale_bar import INK, MARGIN, paint_corner, paint_plate
 from lile_desktop.viewer.tile_cache import DEFAULT_BUDGET, TileCache
 from lile_desktop.viewer.tile_loader import PixelSource, TileFailure, TileLoader
 from lile_desktop.viewer.tile_look import TileLook
-from lile_desktop.viewer.tile_painter import PaintReport, paint_tiles, view_transform, wanted_tiles
+from lile_desktop.viewer.tile_painter import PaintReport, view_transform, wanted_tiles
 from lile_desktop.viewer.view_state import Rect, ViewState
 from lile_engine.slides import SlideInfo
 
-FRAME_MS = 8
+LEAST_FRAME_MS = 7  # a screen of 144 Hz; more frames nobody sees
 REST_MS = 600  # a view that stands this long is a place to come back to
 SURROUND_LIGHT = QColor(0xC9, 0xC9, 0xCB)
 SURROUND_DARK = QColor(0x1D, 0x1D, 0x1F)
@@ -70,12 +71,15 @@ class SlideCanvas(QWidget):
         self._motion: Motion = REST
         self._moved_at = 0.0
         self._look = TileLook(self._cache)
+        self._backdrop = Backdrop(self._cache)
         self._message = ""
         self._dark_slide = False
         self._report = PaintReport(missing=1)
+        self._painted: ViewState | None = None  # what the last frame showed
+        self._told_sharp = False
         self._last_views: dict[str, ViewState] = {}
         self._history = PlaceHistory()
-        self._ticker = QTimer(self, interval=FRAME_MS, timerType=Qt.TimerType.PreciseTimer)
+        self._ticker = QTimer(self, timerType=Qt.TimerType.PreciseTimer)
         self._ticker.timeout.connect(self._tick)
         self._planner = QTimer(self, interval=0, singleShot=True)
         self._planner.timeout.connect(self._plan)
@@ -109,8 +113,10 @@ class SlideCanvas(QWidget):
 
     @property
     def is_sharp(self) -> bool:
-        """True where the last frame showed every tile in full sharpness."""
-        return self._slide is not None and self._report.missing == 0
+        """True where the view as it stands is on the screen, every tile in full sharpness."""
+        report = self._report
+        complete = report.missing == 0 and not report.pending and not self._backdrop.rough
+        return complete and self._slide is not None and self._painted == self._view
 
     @property
     def last_report(self) -> PaintReport:
@@ -136,7 +142,8 @@ class SlideCanvas(QWidget):
         self._message = ""
         self._dark_slide = False
         self._history = PlaceHistory()
-        self._report = PaintReport(missing=1)
+        self._report, self._painted = PaintReport(missing=1), None
+        self._backdrop.forget()
         self._pyramid = build_pyramid(info) if info is not None else None
         self._loader.set_pyramid(self._pyramid)
         self._look.set_profile(None)
@@ -273,7 +280,7 @@ class SlideCanvas(QWidget):
         """Brightness, contrast and gamma; no tile is read again."""
         if adjustment != self._look.adjustment:
             self._look.set_adjustment(adjustment)
-            self.update()
+            self._repaint_all()
 
     @property
     def color_profile_on(self) -> bool:
@@ -282,7 +289,7 @@ class SlideCanvas(QWidget):
     def set_color_profile_on(self, on: bool) -> None:
         """Show colours as the slide's ICC profile means them, or as they are stored; no tile is read again."""
         self._look.set_profile_on(on)
-        self.update()
+        self._repaint_all()
 
     def set_minimap_visible(self, visible: bool) -> None:
         self._minimap_wanted = visible
@@ -323,11 +330,18 @@ class SlideCanvas(QWidget):
         self._motion = motion
         if not self._ticker.isActive():
             self._moved_at = time.perf_counter()
-            self._ticker.start()
+            # Frames that the screen does not show would only take time from the readers.
+            self._ticker.start(max(round(1000 / max(self.screen().refreshRate(), 1.0)), LEAST_FRAME_MS))
 
     def _stop(self) -> None:
         self._motion = REST
         self._ticker.stop()
+        if self._backdrop.rough:
+            self.update()
+
+    def _repaint_all(self) -> None:
+        self._backdrop.invalidate()
+        self.update()
 
     def _tick(self) -> None:
         now = time.perf_counter()
@@ -361,13 +375,14 @@ class SlideCanvas(QWidget):
             return
         if key == self._pyramid.overview:
             self._place_minimap(self._overview())
+        self._backdrop.mark(self._pyramid.tile_rect(key))
         if self._pyramid.tile_rect(key).intersects(vs.visible_rect(self._view)):
             self.update()
 
     def _on_profile(self, slide: str, profile: QByteArray) -> None:
         if self._slide is not None and slide == self._slide.path:
             self._look.set_profile(bytes(profile.data()))
-            self.update()
+            self._repaint_all()
 
     def _on_failure(self, failure: TileFailure) -> None:
         if self._slide is not None and failure.key.slide == self._slide.path and failure.sentence != self._message:
@@ -380,6 +395,7 @@ class SlideCanvas(QWidget):
             self.minimap.set_slide(self._slide.width, self._slide.height, overview)
             self.minimap.set_view(self._view, self.accent())
             self._dark_slide = mean_lightness(overview) < DARK_SLIDE
+            self._backdrop.invalidate()
         roomy = self.width() >= 480 and self.height() >= 320
         self.minimap.setVisible(self._minimap_wanted and roomy and self._slide is not None)
         self.minimap.move(self.width() - self.minimap.width() - round(MARGIN), round(MARGIN))
@@ -393,6 +409,11 @@ class SlideCanvas(QWidget):
             self._show(vs.resized(self._view, self.width(), self.height()))
         self._place_minimap()
 
+    def changeEvent(self, event: QEvent) -> None:
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
+            self._repaint_all()  # the surround follows the window
+        super().changeEvent(event)
+
     # --- painting --------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -401,27 +422,45 @@ class SlideCanvas(QWidget):
         painter.end()
 
     def _paint(self, painter: QPainter) -> None:
-        painter.fillRect(self.rect(), self.surround())
-        if self._slide is not None and self._pyramid is not None:
-            was_sharp = self.is_sharp
+        if self._slide is None or self._pyramid is None:
+            painter.fillRect(self.rect(), self.surround())
+        else:
+            was_sharp = self._told_sharp
             self._look.begin_frame()
-            outline = self._slide_outline()
-            if self._overview() is None:
-                painter.setPen(Qt.PenStyle.NoPen)
-                painter.setBrush(EMPTY_SLIDE)
-                painter.drawPolygon(outline)
-            self._report = paint_tiles(
-                painter, self._pyramid, self._view, self.devicePixelRatioF(), self._look.image_for
+            self._report = self._backdrop.paint(
+                painter,
+                self._pyramid,
+                self._view,
+                self.devicePixelRatioF(),
+                self._look.image_for,
+                self._paint_ground,
+                moving=self._motion.target_scale is not None,
             )
+            self._painted = self._view
             if self._look.unfinished:
+                self._backdrop.invalidate()
+            if self._look.unfinished or self._report.pending:
                 self.update()
             self.paint_layers(painter)
             if self._corner_wanted:
                 paint_corner(painter, self._view, self._slide, self._cursor)
-            if self.is_sharp and not was_sharp:
+            self._told_sharp = self.is_sharp
+            if self._told_sharp and not was_sharp:
                 self.sharpened.emit()
         if self._message:
             self._paint_message(painter)
+
+    def _paint_ground(self, painter: QPainter, view: ViewState) -> None:
+        """What lies under the tiles."""
+        assert self._slide is not None
+        seen = vs.visible_rect(view)
+        if self._overview() is not None and seen.within(Rect(0, 0, self._slide.width, self._slide.height)):
+            return
+        painter.fillRect(self.rect(), self.surround())
+        if self._overview() is None:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(EMPTY_SLIDE)
+            painter.drawPolygon(self._slide_outline())
 
     def paint_layers(self, painter: QPainter) -> None:
         """Paint what lies over the slide; the painter is in logical screen pixels."""

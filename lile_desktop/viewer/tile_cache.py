@@ -15,6 +15,7 @@ class TileCache:
 
     def __init__(self, budget: int = DEFAULT_BUDGET) -> None:
         self._images: OrderedDict[Hashable, QImage] = OrderedDict()
+        self._reserved: dict[Hashable, int] = {}
         self._bytes = 0
         self._budget = budget
 
@@ -36,6 +37,13 @@ class TileCache:
         """Another budget in bytes; what is too much is let go now."""
         self._budget = budget
         self._shrink(budget)
+
+    def reserve(self, owner: Hashable, weight: int) -> None:
+        """Count ``weight`` bytes that ``owner`` holds beside the cache against the budget; 0 for none any more."""
+        self._bytes += weight - self._reserved.pop(owner, 0)
+        if weight:
+            self._reserved[owner] = weight
+            self._shrink(self._budget)
 
     def get(self, key: Hashable) -> QImage | None:
         """The image, marked as just used, or None."""
@@ -61,7 +69,7 @@ class TileCache:
 
     def clear(self) -> None:
         self._images.clear()
-        self._bytes = 0
+        self._bytes = sum(self._reserved.values())
 
     def _shrink(self, target: int) -> None:
         while self._bytes > target and self._images:

@@ -11,7 +11,7 @@ from lile_desktop.viewer.adjust import AS_IT_IS, Adjustment, adjusted
 from lile_desktop.viewer.pyramid import TileKey
 from lile_desktop.viewer.tile_cache import TileCache
 
-FRAME_BUDGET = 0.012  # seconds a frame may spend on it; the remaining tiles follow in the next frames
+FRAME_BUDGET = 0.004  # seconds a frame may spend on it; the remaining tiles follow in the next frames
 
 
 def transform_to_srgb(profile: bytes | None) -> QColorTransform | None:

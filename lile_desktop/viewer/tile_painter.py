@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PySide6.QtCore import QRectF
+from PySide6.QtCore import QRect, QRectF, Qt
 from PySide6.QtGui import QImage, QPainter, QRegion, QTransform
 
+from lile_desktop.viewer.mosaic import Cells, ImageOf, Mosaic, Mosaics, rectangles
 from lile_desktop.viewer.pyramid import Pyramid, TileKey
-from lile_desktop.viewer.view_state import Rect, ViewState, visible_rect
+from lile_desktop.viewer.view_state import Rect, ViewState, to_screen, visible_rect
 
-ImageOf = Callable[[TileKey], QImage | None]  # a tile as it is to be shown, or None where it is not there
+NEARLY_ONE = 0.002  # a level this close to one pixel a pixel is copied as it is, which is sharp and quick
 
 
 @dataclass(frozen=True)
 class PaintReport:
-    """What a frame lacked: ``missing`` target tiles; ``bare`` of them had nothing at all to stand in."""
+    """What a frame lacked: ``missing`` target tiles; ``bare`` of them had nothing at all to stand in; ``pending``
+    ones are there and will be shown by the next frames."""
 
     missing: int = 0
     bare: int = 0
+    pending: tuple[TileKey, ...] = ()
 
 
 def view_transform(view: ViewState) -> QTransform:
@@ -74,65 +77,136 @@ def wanted_tiles(
 
 
 def paint_tiles(
-    painter: QPainter, pyramid: Pyramid, view: ViewState, device_ratio: float, image_of: ImageOf
+    painter: QPainter,
+    pyramid: Pyramid,
+    view: ViewState,
+    device_ratio: float,
+    image_of: ImageOf,
+    mosaics: Mosaics | None = None,
+    *,
+    smooth: bool = True,
+    draw: bool = True,
 ) -> PaintReport:
-    """Paint the slide; the painter is in logical screen pixels. What lies beyond the slide stays as it is."""
-    target = pyramid.level_for(view.scale * device_ratio)
-    sharp: list[tuple[TileKey, QImage]] = []
-    missing: list[TileKey] = []
-    for key in pyramid.tiles(target, visible_rect(view)):
-        image = image_of(key)
-        if image is None:
-            missing.append(key)
-        else:
-            sharp.append((key, image))
-    stand_ins, bare = _stand_ins(pyramid, missing, image_of)
+    """Paint the slide; the painter is in logical screen pixels. What lies beyond the slide stays as it is.
 
+    With ``draw`` False nothing is painted, it is only told what a frame would lack.
+    """
+    target = pyramid.level_for(view.scale * device_ratio)
+    cells = Cells(*pyramid.tile_range(target, visible_rect(view)))
+    columns, rows = cells.col1 - cells.col0 + 1, cells.row1 - cells.row0 + 1
+    if columns < 1 or rows < 1:
+        return PaintReport()
+    mosaic = mosaics.of(pyramid.slide, target, columns, rows) if mosaics is not None else None
+    seen = central_first(pyramid, view, list(pyramid.tiles(target, visible_rect(view))))
+    there = {key: image for key in seen if (image := image_of(key)) is not None}
+    if mosaic is None or mosaic.take(there.items()):
+        pending: tuple[TileKey, ...] = ()
+    else:
+        pending = tuple(key for key in there if not mosaic.shows(key, there[key]))
+    sharp = {key for key in seen if (key in there if mosaic is None else mosaic.holds(key))}
+    lacking = [key for key in seen if key not in sharp]  # something else has to stand in
+    drawer = _Drawer(painter, pyramid, view, device_ratio, image_of, mosaics)
+    stand_ins, bare = _stand_ins(pyramid, lacking, drawer.has)
+    report = PaintReport(sum(key not in there for key in lacking), bare, pending)
+    if not draw:
+        return report
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, True)
-    if view.upright:
-        draw = _upright_drawer(painter, pyramid, view, device_ratio)
-    else:
-        draw = _turned_drawer(painter, pyramid, view)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
     if stand_ins:
         painter.save()
         if view.upright:
             region = QRegion()
-            for key in missing:
-                region += _snapped(view, pyramid.tile_rect(key), device_ratio).toAlignedRect()
-            painter.setClipRegion(region)
-        for key, image in stand_ins:
-            draw(key, image)
+            for part in rectangles((key.col, key.row) for key in lacking):
+                region += _snapped(view, _cells_rect(pyramid, target, part), device_ratio).toAlignedRect()
+            painter.setClipRegion(region, Qt.ClipOperation.IntersectClip)
+        for level, keys in stand_ins:
+            drawer.draw(level, keys)
         painter.restore()
-    for key, image in sharp:
-        draw(key, image)
+    drawer.draw(target, list(sharp))
     painter.restore()
-    return PaintReport(len(missing), bare)
+    return report
 
 
-def _stand_ins(pyramid: Pyramid, missing: list[TileKey], image_of: ImageOf) -> tuple[list[tuple[TileKey, QImage]], int]:
-    """The nearest coarser tile of each missing one, coarsest first, then finer ones that lie in it."""
-    coarser: dict[TileKey, QImage] = {}
-    finer: dict[TileKey, QImage] = {}
+def _stand_ins(
+    pyramid: Pyramid, missing: list[TileKey], has: Callable[[TileKey], bool]
+) -> tuple[list[tuple[int, list[TileKey]]], int]:
+    """By level: the nearest coarser tile of each missing one, coarsest first, then finer ones that lie in it; and how
+    many of the missing ones have nothing coarser."""
+    found: dict[int, dict[TileKey, None]] = {}
     bare = 0
     for key in missing:
-        found = False
         for level in range(key.level + 1, pyramid.coarsest + 1):
             ancestor = pyramid.ancestor(key, level)
-            image = coarser.get(ancestor) or image_of(ancestor)
-            if image is not None:
-                coarser[ancestor] = image
-                found = True
+            if has(ancestor):
+                found.setdefault(level, {})[ancestor] = None
                 break
+        else:
+            bare += 1
         if key.level > 0:
             for child in pyramid.tiles(key.level - 1, pyramid.tile_rect(key)):
-                image = image_of(child)
-                if image is not None:
-                    finer[child] = image
-        bare += not found
-    ordered = sorted(coarser.items(), key=lambda pair: -pair[0].level)
-    return [*ordered, *finer.items()], bare
+                if has(child):
+                    found.setdefault(child.level, {})[child] = None
+    return [(level, list(found[level])) for level in sorted(found, reverse=True)], bare
+
+
+def _cells_rect(pyramid: Pyramid, level: int, cells: Cells) -> Rect:
+    """The level-0 rectangle of a rectangle of tiles."""
+    first = pyramid.tile_rect(TileKey(pyramid.slide, level, cells.col0, cells.row0))
+    last = pyramid.tile_rect(TileKey(pyramid.slide, level, cells.col1, cells.row1))
+    return Rect(first.x, first.y, last.x + last.w - first.x, last.y + last.h - first.y)
+
+
+class _Drawer:
+    """Draws tiles of a level, from the mosaic that holds them or one by one."""
+
+    def __init__(
+        self,
+        painter: QPainter,
+        pyramid: Pyramid,
+        view: ViewState,
+        device_ratio: float,
+        image_of: ImageOf,
+        mosaics: Mosaics | None,
+    ) -> None:
+        self._painter, self._pyramid, self._mosaics = painter, pyramid, mosaics
+        self._view, self._ratio, self._image_of = view, device_ratio, image_of
+
+    def has(self, key: TileKey) -> bool:
+        """Whether there is anything to draw of a tile."""
+        return (self._mosaics is not None and self._mosaics.holding(key) is not None) or bool(self._image_of(key))
+
+    def draw(self, level: int, keys: list[TileKey]) -> None:
+        """Draw tiles of one level."""
+        held: dict[Mosaic, list[tuple[int, int]]] = {}
+        for key in keys:
+            mosaic = self._mosaics.holding(key) if self._mosaics is not None else None
+            if mosaic is not None:
+                held.setdefault(mosaic, []).append((key.col, key.row))
+            elif (image := self._image_of(key)) is not None:
+                self._put(self._pyramid.tile_rect(key), image, image.rect())
+        for mosaic, cells in held.items():
+            for part in rectangles(cells):
+                for piece in mosaic.pieces(self._pyramid, part):
+                    self._put(_cells_rect(self._pyramid, level, piece.cells), mosaic.image, piece.source)
+
+    def _put(self, rect: Rect, image: QImage, source: QRect) -> None:
+        painter, view = self._painter, self._view
+        if view.upright:
+            box = _snapped(view, rect, self._ratio)
+            across = box.width() * self._ratio / source.width()
+            if abs(across - 1) > NEARLY_ONE:
+                # Pixels of the slide lie where they lie, whichever tiles are drawn together.
+                x, y = to_screen(view, rect.x, rect.y)
+                box = QRectF(x, y, rect.w * view.scale, rect.h * view.scale)
+            painter.drawImage(box, image, QRectF(source))
+            return
+        painter.save()
+        painter.setTransform(view_transform(view), True)
+        bleed = 0.1 / view.scale  # neighbours overlap by a fifth of a pixel: no seam shows, and it is too little to see
+        box = QRectF(rect.x - bleed, rect.y - bleed, rect.w + 2 * bleed, rect.h + 2 * bleed)
+        painter.drawImage(box, image, QRectF(source))
+        painter.restore()
 
 
 def _snapped(view: ViewState, rect: Rect, device_ratio: float) -> QRectF:
@@ -143,25 +217,3 @@ def _snapped(view: ViewState, rect: Rect, device_ratio: float) -> QRectF:
     right = round((rect.x + rect.w - view.cx) * scale + view.width * device_ratio / 2)
     bottom = round((rect.y + rect.h - view.cy) * scale + view.height * device_ratio / 2)
     return QRectF(left / device_ratio, top / device_ratio, (right - left) / device_ratio, (bottom - top) / device_ratio)
-
-
-def _upright_drawer(
-    painter: QPainter, pyramid: Pyramid, view: ViewState, device_ratio: float
-) -> Callable[[TileKey, QImage], None]:
-    def draw(key: TileKey, image: QImage) -> None:
-        painter.drawImage(_snapped(view, pyramid.tile_rect(key), device_ratio), image, QRectF(image.rect()))
-
-    return draw
-
-
-def _turned_drawer(painter: QPainter, pyramid: Pyramid, view: ViewState) -> Callable[[TileKey, QImage], None]:
-    painter.setTransform(view_transform(view), True)
-    bleed = 0.1 / view.scale  # neighbours overlap by a fifth of a pixel: enough that no seam shows, too little to see
-
-    def draw(key: TileKey, image: QImage) -> None:
-        rect = pyramid.tile_rect(key)
-        painter.drawImage(
-            QRectF(rect.x - bleed, rect.y - bleed, rect.w + 2 * bleed, rect.h + 2 * bleed), image, QRectF(image.rect())
-        )
-
-    return draw

@@ -39,6 +39,15 @@ class Rect:
             and other.y < self.y + self.h
         )
 
+    def within(self, other: Rect) -> bool:
+        """Whether it lies in ``other``, borders included."""
+        return (
+            self.x >= other.x
+            and self.y >= other.y
+            and self.x + self.w <= other.x + other.w
+            and self.y + self.h <= other.y + other.h
+        )
+
     def expanded(self, margin: float) -> Rect:
         return Rect(self.x - margin, self.y - margin, self.w + 2 * margin, self.h + 2 * margin)
 
