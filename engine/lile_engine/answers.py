@@ -76,12 +76,14 @@ class RegionState:
 class Answer:
     """The answer to a question, each list best first; ``question`` names it in the engine.
 
-    ``phrase`` is what was typed, "" after a region question, and then ``region`` and ``state`` say what was asked
+    ``phrase`` is what was typed (``phrase_outside``: 0 to 1, how far from all that the model has learned, None where it
+    cannot tell), "" after a region question, and then ``region`` and ``state`` say what was asked
     about. ``final`` is False for an answer by vectors alone that is still being re-ranked.
     """
 
     question: int
     phrase: str = ""
+    phrase_outside: float | None = None
     region: RegionTiles | None = None
     state: RegionState | None = None
     patches: tuple[Hit, ...] = ()

@@ -224,15 +224,18 @@ def finish_region(number: int) -> RegionState:
     return RegionState(tuple(question.tiles), tuple(question.failed), outside if np.isfinite(outside) else None)
 
 
-def ask_phrase(number: int, text: str) -> None:
-    """Makes a question of a typed phrase. Raises `QueryError` for one without content."""
+def ask_phrase(number: int, text: str) -> float | None:
+    """Makes a question of a typed phrase; returns how far it lies from all that the model has learned (0 to 1), None
+    where the model cannot tell. Raises `QueryError` for one without content."""
     from lile_engine.retrieval.encode import compose, text_part
     from lile_engine.retrieval.query import Query, WeightedText
 
     _, model = _needed()
     query = Query(texts=(WeightedText(text),))
     query.check()
-    _remember(number, _Question(query, compose((text_part(model, text),))))
+    part = text_part(model, text)
+    _remember(number, _Question(query, compose((part,))))
+    return part.outside
 
 
 # -- what is found ----------------------------------------------------------------------------------------------------

@@ -57,12 +57,14 @@ class Word:
 @dataclass(frozen=True)
 class TextEncoding:
     """``vectors`` float32 [B, d], unit length; ``tokens`` float32 [B, M, w]; ``mask`` bool [B, M], True where
-    there is a token; ``words`` the words of each phrase with the indices of their tokens."""
+    there is a token; ``words`` the words of each phrase with the indices of their tokens; ``outside`` float32
+    [B], how far each phrase lies from all that the model has learned (0 to 1), None where the model cannot tell."""
 
     vectors: Floats
     tokens: Floats
     mask: Bools
     words: list[list[Word]]
+    outside: Floats | None = None
 
 
 @dataclass(frozen=True)

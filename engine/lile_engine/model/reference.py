@@ -3,11 +3,14 @@
 A sample of the training images' vectors travels with the checkpoint. A vector's distance is one minus the mean
 cosine with its five nearest of the sample (nearest-neighbour out-of-distribution detection, Sun et al. 2022);
 the scale is set by vectors the sample does not hold.
+
+For phrases the same is done before the model's own layers, which pull every phrase to something they know: on the
+mean hidden state of the text encoder's words, with the one nearest phrase, for one that means the same is enough.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,28 +21,55 @@ from lile_engine.errors import ModelError
 from lile_engine.model.protocol import Floats
 
 FILE = "reference.safetensors"
-NEAREST = 5
+NEAREST = 5  # of images
+NEAREST_PHRASES = 1
 
 
 @dataclass(frozen=True)
-class Reference:
-    """``vectors`` float32 [n, d], unit length; ``middle`` and ``edge``: median and 99th percentile of the
-    distance of images like those learned from."""
+class Scale:
+    """``middle`` and ``edge``: median and 99th percentile of the distance of things like those learned from."""
 
-    vectors: Floats
     middle: float
     edge: float
 
-    def outside(self, vectors: Floats) -> Floats:
-        """[B] from 0 to 1: 0 no farther than half of what it learned from, 0.5 farther than 99 in 100."""
-        share = (distances(vectors, self.vectors) - self.middle) / (2 * max(self.edge - self.middle, 1e-6))
+    def __call__(self, measured: Floats) -> Floats:
+        """[B] from 0 to 1: 0 no farther than half of what was learned from, 0.5 farther than 99 in 100."""
+        share = (measured - self.middle) / (2 * max(self.edge - self.middle, 1e-6))
         clipped: Floats = np.clip(share, 0, 1).astype(np.float32)
         return clipped
 
 
-def distances(vectors: Floats, sample: Floats) -> Floats:
+@dataclass(frozen=True)
+class Reference:
+    """Of images: ``vectors`` float32 [n, d], unit length, and their scale. Of phrases, where the model was saved with
+    them: ``hidden`` float32 [m, text width], unit length after ``centre`` [text width] was taken away."""
+
+    vectors: Floats
+    scale: Scale
+    hidden: Floats | None = None
+    centre: Floats | None = None
+    hidden_scale: Scale | None = None
+
+    def outside(self, vectors: Floats) -> Floats:
+        """How far image vectors [B, d] lie from what was learned, [B] from 0 to 1."""
+        return self.scale(distances(vectors, self.vectors))
+
+    def outside_phrases(self, hidden: Floats) -> Floats | None:
+        """The same for mean hidden states of phrases [B, text width]; None where the model has none to compare."""
+        if self.hidden is None or self.centre is None or self.hidden_scale is None:
+            return None
+        return self.hidden_scale(distances(_centred(hidden, self.centre), self.hidden, NEAREST_PHRASES))
+
+
+def _centred(hidden: Floats, centre: Floats) -> Floats:
+    moved = np.asarray(hidden, np.float32) - centre
+    result: Floats = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-6)
+    return result
+
+
+def distances(vectors: Floats, sample: Floats, nearest: int = NEAREST) -> Floats:
     """One minus the mean cosine of each of ``vectors`` [B, d] with its nearest of ``sample`` [n, d]."""
-    nearest = min(NEAREST, len(sample))
+    nearest = min(nearest, len(sample))
     cosines = np.asarray(vectors, np.float32) @ sample.T
     result: Floats = 1 - np.partition(cosines, -nearest, axis=1)[:, -nearest:].mean(1)
     return result
@@ -51,21 +81,50 @@ def build_reference(vectors: Floats, *, held_out: Floats | None = None, limit: i
     Without ``held_out`` a fifth of the vectors is kept out of the sample for that. Raises ValueError for fewer
     than 10 vectors.
     """
+    sample, scale = _sampled(np.asarray(vectors, np.float32), held_out, limit, seed, NEAREST)
+    return Reference(sample, scale)
+
+
+def with_phrases(
+    reference: Reference, hidden: Floats, *, held_out: Floats | None = None, limit: int = 4096, seed: int = 0
+) -> Reference:
+    """``reference`` with phrases as well: mean hidden states [m, text width] of those learned, and of some held out.
+
+    Fewer than 10 phrases tell nothing, and then ``reference`` comes back as it was.
+    """
+    if len(hidden) < 10:
+        return reference
+    # Rounded first: the file keeps float16, and the same phrase must find itself again.
+    centre = hidden.mean(axis=0).astype(np.float16).astype(np.float32)
+    kept_out = None if held_out is None or len(held_out) < 10 else _centred(held_out, centre)
+    sample, scale = _sampled(_centred(hidden, centre), kept_out, limit, seed, NEAREST_PHRASES)
+    return replace(reference, hidden=sample, centre=centre, hidden_scale=scale)
+
+
+def _sampled(vectors: Floats, held_out: Floats | None, limit: int, seed: int, nearest: int) -> tuple[Floats, Scale]:
     if len(vectors) < 10:
         raise ValueError("a reference needs at least 10 vectors")
-    shuffled = np.asarray(vectors, np.float32)[np.random.default_rng(seed).permutation(len(vectors))]
+    shuffled = vectors[np.random.default_rng(seed).permutation(len(vectors))]
     if held_out is None:
         cut = len(shuffled) // 5
         held_out, shuffled = shuffled[:cut], shuffled[cut:]
     sample = shuffled[:limit].astype(np.float16).astype(np.float32)  # as it will be read back
-    measured = distances(held_out, sample)
-    return Reference(sample, float(np.median(measured)), float(np.quantile(measured, 0.99)))
+    measured = distances(held_out, sample, nearest)
+    return sample, Scale(float(np.median(measured)), float(np.quantile(measured, 0.99)))
 
 
 def save_reference(reference: Reference, folder: Path) -> None:
     """Writes ``reference.safetensors`` into ``folder``."""
-    scale = np.array([reference.middle, reference.edge], np.float32)
-    save_file({"vectors": reference.vectors.astype(np.float16), "scale": scale}, folder / FILE)
+    arrays = {"vectors": reference.vectors.astype(np.float16), "scale": _pair(reference.scale)}
+    if reference.hidden is not None and reference.centre is not None and reference.hidden_scale is not None:
+        arrays["hidden"] = reference.hidden.astype(np.float16)
+        arrays["centre"] = reference.centre.astype(np.float16)
+        arrays["hidden_scale"] = _pair(reference.hidden_scale)
+    save_file(arrays, folder / FILE)
+
+
+def _pair(scale: Scale) -> Floats:
+    return np.array([scale.middle, scale.edge], np.float32)
 
 
 def load_reference(folder: Path, width: int) -> Reference | None:
@@ -75,9 +134,15 @@ def load_reference(folder: Path, width: int) -> Reference | None:
         return None
     try:
         arrays = load_file(file)
-        vectors, (middle, edge) = arrays["vectors"].astype(np.float32), arrays["scale"]
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        vectors, scale = arrays["vectors"].astype(np.float32), Scale(*map(float, arrays["scale"]))
+        hidden = centre = hidden_scale = None
+        if "hidden" in arrays:
+            hidden, centre = arrays["hidden"].astype(np.float32), arrays["centre"].astype(np.float32)
+            hidden_scale = Scale(*map(float, arrays["hidden_scale"]))
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise ModelError(f"The {FILE} in {folder} is damaged; get the model again.") from error
     if vectors.ndim != 2 or vectors.shape[1] != width:
         raise ModelError(f"The {FILE} in {folder} belongs to another model; get the model again.")
-    return Reference(vectors, float(middle), float(edge))
+    if hidden is not None and (centre is None or hidden.ndim != 2 or centre.shape != hidden.shape[1:]):
+        raise ModelError(f"The {FILE} in {folder} is damaged; get the model again.")
+    return Reference(vectors, scale, hidden, centre, hidden_scale)

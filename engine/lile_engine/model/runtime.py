@@ -66,21 +66,28 @@ class LileRuntime:
         lengths = tokens.seen.sum(1)
         order = torch.argsort(lengths, stable=True)  # like with like: little padding to compute
 
-        def run(start: int, stop: int) -> tuple[Tensor, Floats, Floats]:
+        def run(start: int, stop: int) -> tuple[Tensor, Floats, Floats, Floats]:
             rows = order[start:stop]
             longest = int(lengths[rows].max())
             ids, seen, mask = (x[rows, :longest].to(self._device) for x in (tokens.ids, tokens.seen, tokens.mask))
-            return (rows, *_numpy(self._model.encode_texts(ids, seen, mask)))
+            hidden = self._model.text_features(ids, seen)
+            encoded = _numpy(self._model.encode_text_features(hidden, mask))
+            return (rows, *encoded, mean_words(hidden, mask).cpu().numpy())
 
         with torch.inference_mode():
             parts, self._text_batch = in_batches(run, len(order), self._text_batch, "phrases")
         count, longest = tokens.mask.shape
         vectors = np.zeros((count, self.identity.width), np.float32)
         out = np.zeros((count, longest, self.identity.token_width), np.float32)
-        for rows, v, t in parts:
+        known: Floats | None = None
+        for rows, v, t, hidden in parts:
             vectors[rows], out[rows, : t.shape[1]] = v, t
+            far = None if self._reference is None else self._reference.outside_phrases(hidden)
+            if far is not None:
+                known = np.zeros(count, np.float32) if known is None else known
+                known[rows] = far
         words: list[list[Word]] = tokens.words
-        return TextEncoding(vectors, out, tokens.mask.numpy(), words)
+        return TextEncoding(vectors, out, tokens.mask.numpy(), words, known)
 
     def score_pairs(self, image_tokens: Floats, text_tokens: Floats, mask: Bools) -> Floats:
         images, texts = self._tensor(image_tokens), self._tensor(text_tokens)
@@ -142,6 +149,12 @@ def prepare(model: Lile, device: torch.device, precision: torch.dtype) -> Lile:
     model.backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     model.image_grid.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model
+
+
+def mean_words(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Mean hidden state of a phrase's words, float32: [B, M, k], [B, M] -> [B, k]."""
+    weights = mask[:, :, None].float()
+    return (hidden.float() * weights).sum(1) / weights.sum(1).clamp(min=1)
 
 
 def _numpy(encoded: Encoded) -> tuple[Floats, Floats]:

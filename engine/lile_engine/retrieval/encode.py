@@ -27,13 +27,16 @@ _WITNESSES = 4  # so many tiles of a region, those nearest to its middle, speak 
 @dataclass(frozen=True, eq=False)
 class Part:
     """One part: ``vectors`` float32 [n, d] (one, or one for each tile of a region), tokens [n, M, w] and their mask
-    [n, M]; ``image`` tells pictures from words."""
+    [n, M]; ``image`` tells pictures from words; ``outside`` (0 to 1) how far words lie from all that the model has
+    learned, None where nobody knows.
+    """
 
     weight: float
     image: bool
     vectors: Floats
     tokens: Floats
     mask: Bools
+    outside: float | None = None
 
     @property
     def vector(self) -> Floats:
@@ -55,6 +58,11 @@ class EncodedQuery:
         vectors = [part.vectors for part in self.parts if part.image and part.weight > 0]
         return np.concatenate(vectors) if vectors else None
 
+    @property
+    def outside_words(self) -> float | None:
+        """The farthest of its phrases from all that the model has learned, 0 to 1; None where nobody knows."""
+        return max((part.outside for part in self.parts if part.outside is not None), default=None)
+
 
 def unit(vector: Floats) -> Floats:
     """The vector at length 1; raises `QueryError` if it has none."""
@@ -73,7 +81,8 @@ def compose(parts: tuple[Part, ...], places: tuple[tuple[str, Region], ...] = ()
 def text_part(model: ImageTextModel, text: str, weight: float = 1.0) -> Part:
     """A phrase as a part."""
     encoded = model.encode_texts([text])
-    return Part(weight, False, encoded.vectors, encoded.tokens, encoded.mask)
+    outside = None if encoded.outside is None else float(encoded.outside[0])
+    return Part(weight, False, encoded.vectors, encoded.tokens, encoded.mask, outside)
 
 
 def image_part(vectors: Floats, tokens: Floats, weight: float = 1.0) -> Part:

@@ -180,7 +180,7 @@ def make_hits(
     parts = [_parts(candidates, at) for at in order]
     ids = candidates.ids[order]
     if kind == "captions":
-        outside = _mean_outside(model, encoded)
+        outside = question_outside(model, encoded)
         captions = {row.id: row for row in archive.captions(ids)}
         return [
             caption_hit(archive, captions[caption], float(scores[at]), part, outside)
@@ -350,9 +350,12 @@ def _parts(candidates: Candidates, at: int) -> dict[str, float]:
     return parts
 
 
-def _mean_outside(model: ImageTextModel, encoded: EncodedQuery) -> float | None:
+def question_outside(model: ImageTextModel, encoded: EncodedQuery) -> float | None:
+    """How far a question lies from all that the model has learned, 0 to 1: the farther of its pictures, on average,
+    and its words; None where the model cannot tell."""
     vectors = encoded.image_vectors
-    return None if vectors is None else _number(model.outside(vectors).mean())
+    pictures = None if vectors is None else _number(model.outside(vectors).mean())
+    return max((o for o in (pictures, encoded.outside_words) if o is not None), default=None)
 
 
 def _number(value: float) -> float | None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lile_engine.model.lile import Lile
 from lile_engine.model.protocol import Floats
+from lile_engine.model.runtime import mean_words
 from lile_engine.model.text import PhraseTokenizer
 from lile_engine.training.batches import Batch
 from lile_engine.training.config import TrainConfig
@@ -129,6 +130,21 @@ class Supply:
                 encoded = model.encode_texts(*(t.to(self._device) for t in (tokens.ids, tokens.seen, tokens.mask)))
             found.append(encoded.vectors.float().cpu().numpy())
         return np.concatenate(found) if found else np.zeros((0, model.config.width), np.float32)
+
+    @torch.no_grad()
+    def mean_hidden(self, model: Lile, texts: Sequence[str], batch: int = 64) -> Floats:
+        """Mean hidden states float32 [n, k] of texts, before the model's own layers (`reference` says what for)."""
+        found = []
+        for start in range(0, len(texts), batch):
+            part = list(texts[start : start + batch])
+            if self.frozen_texts:
+                hidden, mask = self._texts.hidden(part)
+            else:
+                tokens = self._tokenizer(part)
+                ids, seen, mask = (t.to(self._device) for t in (tokens.ids, tokens.seen, tokens.mask))
+                hidden = model.text_features(ids, seen)
+            found.append(mean_words(hidden, mask).cpu().numpy())
+        return np.concatenate(found) if found else np.zeros((0, 1), np.float32)
 
     def sample_vectors(self, model: Lile, most: int) -> Floats:
         """Image vectors of up to ``most`` training pairs, drawn evenly over the lists."""
