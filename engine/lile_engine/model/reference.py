@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -115,7 +117,7 @@ def _sampled(vectors: Floats, held_out: Floats | None, limit: int, seed: int, ne
 
 def save_reference(reference: Reference, folder: Path) -> None:
     """Writes ``reference.safetensors`` into ``folder``."""
-    arrays = {"vectors": reference.vectors.astype(np.float16), "scale": _pair(reference.scale)}
+    arrays: dict[str, NDArray[Any]] = {"vectors": reference.vectors.astype(np.float16), "scale": _pair(reference.scale)}
     if reference.hidden is not None and reference.centre is not None and reference.hidden_scale is not None:
         arrays["hidden"] = reference.hidden.astype(np.float16)
         arrays["centre"] = reference.centre.astype(np.float16)
