@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
 from scipy import stats
 
 from lile_engine.model.lile import Lile
@@ -50,7 +51,11 @@ from lile_engine.training.start import prepare_start
 from lile_engine.training.step import train_step
 from lile_engine.training.supply import Supply, TextCache
 
-SMALL = {"width": 128, "heads": 4, "token_width": 64, "cross_width": 64, "cross_heads": 4, "cross_blocks": 2}
+# The parts of the shipped network (one self-attention layer each, two cross-attention blocks), narrower and coarser.
+SMALL = {
+    "width": 128, "heads": 4, "token_grid": 4, "token_width": 64, "cross_width": 64, "cross_heads": 4,
+    "cross_blocks": 2,
+}  # fmt: skip
 MEASURES = ("stage_one", "pair_score", "reranked")
 LAMBDAS = (0.0, 1.0)
 Scores = NDArray[np.float64]
@@ -141,6 +146,21 @@ def configuration(pairs: Path, weight_self: float, seed: int, steps: int, args: 
     )
 
 
+class KeptTexts(TextCache):
+    """The hidden states of a list's captions, in a file: a run in a new process need not compute them again."""
+
+    def fill(self, texts: list[str], file: Path) -> None:
+        """Reads ``file`` where it holds these texts, else computes and writes it."""
+        if file.is_file():
+            tensors = load_file(file)
+            if len(tensors) == 2 * len(texts):
+                self._known = {t: (tensors[f"hidden.{i}"], tensors[f"mask.{i}"]) for i, t in enumerate(texts)}
+                return
+        rows = [self._row(text) for text in texts]
+        tensors = {f"hidden.{i}": hidden for i, (hidden, _) in enumerate(rows)}
+        save_file(tensors | {f"mask.{i}": mask for i, (_, mask) in enumerate(rows)}, file)
+
+
 class Bench:
     """One list of pairs with its frozen features, shared by all trainings on it."""
 
@@ -150,7 +170,8 @@ class Bench:
         config = configuration(pairs, 1.0, 1, 1, args)
         start = prepare_start(config)
         cpu = torch.device("cpu")
-        self.texts = TextCache(start.model, start.tokenizer, cpu)
+        self.texts = KeptTexts(start.model, start.tokenizer, cpu)
+        self.texts.fill(sorted({c for p in self.data.pairs for c in p.captions}), pairs.with_suffix(".safetensors"))
         self.supply = Supply(config, start.model, start.tokenizer, [self.data], cpu, self.texts)
         self.features = self.supply.cache_for(self.data)
         begun = time.monotonic()
@@ -298,6 +319,7 @@ def main() -> None:
     parser.add_argument("--test-per-tissue", type=int, default=10)
     parser.add_argument("--test-tiles", type=int, default=200)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--most-runs", type=int, default=10**6, help="stop after so many trainings; go on next time")
     parser.add_argument("--report", action="store_true", help="only print what was measured before")
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     parser.add_argument("--real", type=Path, default=Path(os.environ.get("LILE_REAL_DATA", beside)))
@@ -321,18 +343,23 @@ def all_runs(
 ) -> list[Run]:
     """Whatever is missing of one list's trainings: all folds of the first seed, then of the next."""
     done = {(r.what, r.fold, r.seed, r.weight_self) for r in before if r.step == r.steps}
+    missing = [
+        (seed, task, weight_self)
+        for seed in range(1, args.seeds + 1)
+        for task in tasks
+        for weight_self in LAMBDAS
+        if (task.what, task.fold, seed, weight_self) not in done
+    ]
+    if not missing:
+        return []
     bench = Bench(pairs, args)
     new: list[Run] = []
-    for seed in range(1, args.seeds + 1):
-        for task in tasks:
-            for weight_self in LAMBDAS:
-                if (task.what, task.fold, seed, weight_self) in done:
-                    continue
-                fresh = list(bench.run(task, weight_self, seed, steps))
-                with log.open("a", encoding="utf-8") as file:
-                    file.writelines(json.dumps(asdict(run)) + "\n" for run in fresh)
-                print(fresh[-1], flush=True)
-                new += fresh
+    for seed, task, weight_self in missing[: args.most_runs]:
+        fresh = list(bench.run(task, weight_self, seed, steps))
+        with log.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(asdict(run)) + "\n" for run in fresh)
+        print(fresh[-1], flush=True)
+        new += fresh
     return new
 
 

@@ -30,11 +30,16 @@ def no_progress(_: Progress) -> None:
 
 
 class ProgressMeter:
-    """Turns counts into `Progress` with rate and time left; calls back at most every ``interval`` seconds."""
+    """Turns counts into `Progress` with rate and time left; calls back at most every ``interval`` seconds.
 
-    def __init__(self, callback: ProgressCallback, total: int, unit: str, interval: float = 0.1) -> None:
+    ``done`` is what an earlier run has done already: it counts for the share, not for the rate.
+    """
+
+    def __init__(
+        self, callback: ProgressCallback, total: int, unit: str, interval: float = 0.1, *, done: int = 0
+    ) -> None:
         self._callback, self.total, self.unit, self._interval = callback, total, unit, interval
-        self.done = 0
+        self.done = self._before = done
         self._start = time.monotonic()
         self._last = 0.0
 
@@ -44,7 +49,8 @@ class ProgressMeter:
         if self.done >= self.total or now - self._last >= self._interval:
             self._last = now
             elapsed = now - self._start
-            rate = self.done / elapsed if elapsed > 0 and self.done else None
+            now_done = self.done - self._before
+            rate = now_done / elapsed if elapsed > 0 and now_done > 0 else None
             left = (self.total - self.done) / rate if rate else None
             self._callback(Progress(self.done, self.total, self.unit, rate, left, message))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from lile_engine.errors import ModelError
 from lile_engine.model.config import LileConfig
 from lile_engine.model.create import build_lile
 from lile_engine.model.folders import check_folder, new_folder, read_config, read_weights
-from lile_engine.model.library import CARD
+from lile_engine.model.library import CARD, TRAINED_ON
 from lile_engine.model.lile import Lile
 from lile_engine.model.protocol import ModelIdentity
 from lile_engine.model.reference import Reference, load_reference, save_reference
@@ -48,11 +49,13 @@ def save_checkpoint(
     reference: Reference | None = None,
     *,
     half: bool = True,
+    trained_on: Mapping[str, Sequence[str]] | None = None,
 ) -> ModelIdentity:
     """Writes a checkpoint, whole or not at all, over an older one of that name.
 
     ``tokenizer_files`` is the folder they are copied from; ``half`` stores matrices as float16 (vectors and
-    statistics stay float32). Returns the identity; raises `ModelError` where the tokenizer does not fit.
+    statistics stay float32); ``trained_on`` names the slides and cases of the pairs, for who must forget one.
+    Returns the identity; raises `ModelError` where the tokenizer does not fit.
     """
     read_tokenizer(tokenizer_files)
     weights = {name: _stored(t, half) for name, t in model.state_dict().items()}
@@ -65,6 +68,8 @@ def save_checkpoint(
         (scratch / CARD).write_text(card, "utf-8")
         if reference is not None:
             save_reference(reference, scratch)
+        if trained_on is not None:
+            (scratch / TRAINED_ON).write_text(json.dumps(trained_on, ensure_ascii=False) + "\n", "utf-8")
         sums = {name: sha256(scratch / name) for name in (WEIGHTS, TOKENIZER)}
         (scratch / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n", "utf-8")
     return identity_of(folder, model.config)

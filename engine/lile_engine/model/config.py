@@ -24,6 +24,15 @@ MINILM: dict[str, Any] = {
 }
 
 
+# Far beyond what anybody would train, and small enough that a damaged file cannot fill the memory.
+LARGEST: dict[str, int] = {
+    "input_px": 4096, "token_grid": 64, "max_text_tokens": 4096, "width": 8192, "heads": 256, "self_layers": 64,
+    "mlp_ratio": 64, "token_width": 8192, "cross_blocks": 64, "cross_width": 8192, "cross_heads": 256,
+    "rerank_k": 100_000,
+}  # fmt: skip
+MOST_PARAMETERS = 4 * 10**9
+
+
 @dataclass(frozen=True)
 class LileConfig:
     """Every size and choice of a LILE network.
@@ -87,6 +96,17 @@ class LileConfig:
             raise ModelError("The settings self_layers and lambda_self must not be negative.")
         if not 0 <= self.alpha <= 1:
             raise ModelError(f"The setting alpha is {self.alpha} and must lie between 0 and 1.")
+        for name, most in LARGEST.items():
+            if getattr(self, name) > most:
+                raise ModelError(f"The setting {name} is {getattr(self, name)} and may be at most {most}; lower it.")
+        size = (4 + 2 * self.mlp_ratio) * self.width**2 * 2 * self.self_layers  # q, k, v, out and the MLP
+        size += 24 * self.cross_width**2 * self.cross_blocks
+        size += _encoder_parameters(self.text_config) + _encoder_parameters(self.image_config)
+        if size > MOST_PARAMETERS:
+            raise ModelError(
+                f"The model would have about {size / 1e9:.0f} thousand million weights, which no machine here can "
+                "hold; lower its width or number of layers."
+            )
 
     @property
     def image_tokens(self) -> int:
@@ -120,6 +140,18 @@ class LileConfig:
         for name, value in plain.items():
             plain[name] = _checked(name, value, getattr(_DEFAULTS, name))
         return cls(**plain)
+
+
+def _encoder_parameters(config: Mapping[str, Any]) -> float:
+    """About how many weights a transformer of that configuration has; what the dictionary does not say counts 0."""
+
+    def of(name: str) -> float:
+        value = config.get(name, 0)
+        return float(value) if isinstance(value, (int, float)) and value > 0 else 0.0
+
+    width = of("hidden_size")
+    layer = 4 * width**2 + 2 * width * of("intermediate_size")
+    return width * (of("vocab_size") + of("max_position_embeddings")) + of("num_hidden_layers") * layer
 
 
 def _checked(name: str, value: Any, default: Any) -> Any:

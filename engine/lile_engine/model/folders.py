@@ -22,6 +22,11 @@ if TYPE_CHECKING:  # looking at a folder must not import torch
     from torch import Tensor, nn
 
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".msgpack", ".h5")
+# What a model folder of ours may hold: whatever else lies there is somebody's, and is never replaced.
+OWN = (
+    "config.json", "model.safetensors", "model_card.md", "checksums.json", "reference.safetensors", "trained_on.json",
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+)  # fmt: skip
 CODE = (".py", ".pyc", ".so", ".dll", ".dylib", ".sh", ".exe", ".pyd")
 
 
@@ -91,16 +96,40 @@ def load_part(module: nn.Module, weights: dict[str, Tensor], what: str) -> None:
     module.load_state_dict({name: fitting[name] for name in own if name in fitting}, strict=False)
 
 
+def check_target(target: Path) -> None:
+    """Raises `ModelError` where a model cannot be written to ``target``: no folder can be made or changed there, or
+    what lies there holds files that are no part of a model and would be lost."""
+    try:
+        above = next(p for p in target.absolute().parents if p.exists())
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise ModelError(
+            f"The model cannot be written to {target} ({error.strerror}); choose a folder that you may write to."
+        ) from error
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise ModelError(f"{target} is a file, and a model is a folder; choose another name.")
+    strange = sorted(p.name for p in target.iterdir() if p.name not in OWN)
+    if strange:
+        raise ModelError(
+            f"The folder {target} holds {strange[0]}, which is no part of a model and would be lost; name a new folder."
+        )
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """A private folder to fill, which becomes ``target`` at the end; on failure nothing of it is left.
 
-    An older ``target`` stays until the new one is whole.
+    An older model at ``target`` stays until the new one is whole. Raises `ModelError` as `check_target` does.
     """
+    check_target(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
         yield scratch
+        check_target(target)  # a training takes its time; something may have been put there meanwhile
         for path in scratch.rglob("*"):
             if path.is_file():
                 path.chmod(0o600)

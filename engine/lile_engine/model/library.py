@@ -14,6 +14,7 @@ from lile_engine.model.config import MODEL_TYPE
 from lile_engine.paths import bundled_model_dir, models_dir, private_dir
 
 CARD = "model_card.md"
+TRAINED_ON = "trained_on.json"  # slides and cases of the pairs; stays on this computer
 CLIP_FAMILY = ("clip", "siglip")
 _KEPT = (".json", ".txt", ".md", ".safetensors", ".model")
 _PICKLED = (".bin", ".pth", ".pt")
@@ -66,27 +67,35 @@ def import_model(source: Path, name: str | None = None) -> ModelEntry:
     if target.exists():
         raise ModelError(f"A model named {target.name!r} is there already; give another with --name, or delete it.")
     with new_folder(target) as scratch:
-        if source.is_dir():
-            _copy_folder(source, scratch)
-        elif zipfile.is_zipfile(source) and source.suffix.lower() == ".zip":
-            _unpack(source, scratch)
-        else:
-            _copy_weights(source, scratch)
-        check_folder(scratch)
-        _try_out(scratch)
+        try:
+            if source.is_dir():
+                _copy_folder(source, scratch)
+            elif zipfile.is_zipfile(source) and source.suffix.lower() == ".zip":
+                _unpack(source, scratch)
+            else:
+                _copy_weights(source, scratch)
+            check_folder(scratch)
+            _try_out(scratch)
+        except ModelError as error:
+            # What is wrong was found in the copy, but it is the source that the user knows and can mend.
+            raise ModelError(str(error).replace(str(scratch), str(source))) from error
     entry = _entry(target, bundled=False)
     assert entry is not None
     return entry
 
 
 def export_model(folder: Path, target: Path) -> None:
-    """Copies a model to ``target``: a zip if it ends in .zip, else a new folder. Raises `ModelError` if taken."""
+    """Copies a model to ``target``: a zip if it ends in .zip, else a new folder. Raises `ModelError` if taken.
+
+    The list of slides and cases that it was trained on is left out: what is exported may leave the house.
+    """
     from lile_engine.model.folders import check_folder, new_folder
 
     check_folder(folder)
     if target.exists():
         raise ModelError(f"There is something at {target} already; choose another place.")
     files = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix.lower() in _KEPT]
+    files = [p for p in files if p.name != TRAINED_ON]
     if target.suffix.lower() != ".zip":
         with new_folder(target) as scratch:
             for file in files:

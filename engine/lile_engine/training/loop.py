@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ import torch
 from lile_engine.errors import ConfigError, DataError
 from lile_engine.model.checkpoint import save_checkpoint
 from lile_engine.model.devices import pick_device
+from lile_engine.model.folders import check_target
 from lile_engine.model.protocol import Floats, ModelIdentity
 from lile_engine.model.reference import build_reference
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
@@ -22,8 +22,9 @@ from lile_engine.training.batches import Sampler
 from lile_engine.training.card import write_card
 from lile_engine.training.config import TrainConfig, config_to_dict
 from lile_engine.training.optim import Ema, parameter_groups, rate_at
+from lile_engine.training.origins import trained_on
 from lile_engine.training.pairs import PairDataset, read_many, split_pairs, warn_bad_rows
-from lile_engine.training.start import prepare_start
+from lile_engine.training.start import Start, prepare_start
 from lile_engine.training.state import STATE, RunRecord, load_best, load_state, save_best, save_state
 from lile_engine.training.step import StepInfo, train_step
 from lile_engine.training.supply import Supply, TextCache
@@ -69,6 +70,7 @@ def train(
     Raises `ConfigError`, `DataError`, `ModelError`; `Cancelled` after saving the state, so that it can be resumed.
     """
     begun = time.monotonic()
+    check_target(config.output)  # now, and not after a night of steps
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     device = pick_device(config.run.device)
@@ -90,8 +92,7 @@ def train(
         phrase_share=config.data.phrase_share,
     )
     trains = {n for n, p in model.named_parameters() if p.requires_grad}
-    meter = ProgressMeter(progress, config.optim.steps, "steps")
-    meter.done = record.step
+    meter = ProgressMeter(progress, config.optim.steps, "steps", done=record.step)
     saved, info, early = time.monotonic(), StepInfo(0, float("nan"), 0.0, 0.0, 0.0), False
     while record.step < config.optim.steps and not early:
         if cancel is not None and cancel.cancelled:
@@ -127,7 +128,7 @@ def train(
             saved = time.monotonic()
     if record.best is not None:
         load_best(config.state_dir, ema)
-    identity = _finish(config, ema, supply, check, datasets, start.tokenizer_files, start.origin, start.card, record)
+    identity = _finish(config, ema, supply, check, datasets, validation, start, record)
     return TrainReport(
         output=str(config.output),
         model=identity,
@@ -210,9 +211,8 @@ def _finish(
     supply: Supply,
     check: Validation | None,
     datasets: list[PairDataset],
-    tokenizer_files: Path,
-    origin: str,
-    old_card: str,
+    validation: PairDataset,
+    start: Start,
     record: RunRecord,
 ) -> ModelIdentity:
     """Saves the model folder, with what it takes to say "outside what was learned" and a card."""
@@ -221,5 +221,7 @@ def _finish(
     if held is not None and len(held) < 10:
         held = None
     reference = build_reference(vectors, held_out=held, seed=config.run.seed) if len(vectors) >= 10 else None
-    card = write_card(config, ema.model.config, datasets, origin, old_card, record)
-    return save_checkpoint(config.output, ema.model, tokenizer_files, card, reference)
+    card = write_card(config, ema.model.config, datasets, start.origin, start.card, record)
+    # The pairs kept out count too: they chose the weights.
+    origins = trained_on((p for d in (*datasets, validation) for p in d.pairs), start.tokenizer_files)
+    return save_checkpoint(config.output, ema.model, start.tokenizer_files, card, reference, trained_on=origins)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lile_engine.errors import DataError
 from lile_engine.model.protocol import ImageTextModel
+from lile_engine.phrases import content_words
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
 from lile_engine.training.augment import plain_view
 from lile_engine.training.pairs import load_file
@@ -48,6 +49,9 @@ def read_labels(path: Path) -> dict[str, list[str]]:
         items = [phrases] if isinstance(phrases, str) else phrases
         if not isinstance(items, list) or not items or not all(isinstance(p, str) and p.strip() for p in items):
             raise DataError(f"{path}: class {name!r} needs at least one phrase, as text.")
+        empty = next((p for p in items if not content_words(p)), None)
+        if empty is not None:
+            raise DataError(f"{path}: class {name!r} has the phrase {empty!r}, which names nothing; use other words.")
         labels[name] = items
     return labels
 

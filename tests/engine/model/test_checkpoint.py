@@ -71,11 +71,25 @@ def test_identity_follows_weights_and_not_the_weights_of_a_search(
 
 
 def test_saving_over_an_older_one_leaves_only_the_new(folder: Path, config: LileConfig, tokenizer_folder: Path) -> None:
-    (folder / "extra.txt").write_text("old")
+    (folder / "trained_on.json").write_text("{}")
     save_checkpoint(folder, create_lile(config, seed=8), tokenizer_folder, "# New\n")
-    assert not (folder / "extra.txt").exists()
+    assert not (folder / "trained_on.json").exists()
     assert (folder / "model_card.md").read_text() == "# New\n"
     assert [p.name for p in folder.parent.iterdir() if p.name.startswith(".")] == []
+
+
+def test_what_is_no_part_of_a_model_is_never_replaced(
+    folder: Path, config: LileConfig, tokenizer_folder: Path, tmp_path: Path
+) -> None:
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ModelError, match=r"notes\.txt.*name a new folder"):
+        save_checkpoint(folder, create_lile(config, seed=8), tokenizer_folder, "")
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert [p.name for p in folder.parent.iterdir() if p.name.startswith(".")] == []
+    (tmp_path / "file").write_text("mine")
+    for target, words in ((tmp_path / "file", "is a file"), (tmp_path / "file" / "model", "cannot be written")):
+        with pytest.raises(ModelError, match=words):
+            save_checkpoint(target, create_lile(config, seed=8), tokenizer_folder, "")
 
 
 def test_a_failed_save_leaves_the_older_one(

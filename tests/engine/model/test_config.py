@@ -32,6 +32,12 @@ def test_whole_numbers_come_back_as_floats() -> None:
         ({"token_grid": 0}, "token_grid"),
         ({"image_backbone": "resnet"}, "resnet"),
         ({"lambda_self": -1.0}, "lambda_self"),
+        ({"width": 10**9}, "width is 1000000000 and may be at most"),
+        ({"self_layers": 10**6}, "self_layers"),
+        ({"token_grid": 10**5}, "token_grid"),
+        ({"width": 8192, "self_layers": 64}, "no machine here can hold"),
+        ({"text_config": {"model_type": "bert", "hidden_size": 10**9, "vocab_size": 30522}}, "no machine"),
+        ({"image_config": {"hidden_size": 4096, "num_hidden_layers": 10**6}}, "no machine"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(change: dict[str, object], word: str) -> None:

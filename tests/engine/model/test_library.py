@@ -68,9 +68,21 @@ def test_a_zip_that_climbs_out_is_refused(tmp_path: Path, lile_home: Path) -> No
 def test_a_damaged_model_is_not_imported(folder: Path, lile_home: Path) -> None:
     file = folder / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-10])
-    with pytest.raises(ModelError, match="damaged"):
+    with pytest.raises(ModelError, match="damaged") as caught:
         import_model(folder, "broken")
+    assert f"in {folder} " in str(caught.value)  # the user's folder, not the copy that was looked at
+    assert str(lile_home) not in str(caught.value)
     assert not [e for e in list_models() if e.name == "broken"]
+
+
+def test_where_it_learned_stays_at_home(folder: Path, tmp_path: Path, lile_home: Path) -> None:
+    (folder / "trained_on.json").write_text('{"slides": [], "cases": ["Miller"]}')
+    entry = import_model(folder, "mine")
+    assert (Path(entry.path) / "trained_on.json").is_file()  # so that ``archive remove`` still finds it
+    export_model(Path(entry.path), tmp_path / "out.zip")
+    export_model(Path(entry.path), tmp_path / "out")
+    assert "trained_on.json" not in zipfile.ZipFile(tmp_path / "out.zip").namelist()
+    assert not (tmp_path / "out" / "trained_on.json").exists()
 
 
 class Bomb:

@@ -8,17 +8,20 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from safetensors.torch import load_file
 
-from lile_engine.errors import Cancelled, ConfigError, DataError
+from lile_engine.errors import Cancelled, ConfigError, DataError, ModelError
 from lile_engine.model.load import load_model
-from lile_engine.progress import CancelToken
+from lile_engine.progress import CancelToken, Progress
+from lile_engine.slides import open_slide
 from lile_engine.training.config import TrainConfig, config_from_dict, config_to_toml
 from lile_engine.training.evaluate import evaluate
 from lile_engine.training.loop import train
@@ -177,9 +180,62 @@ def test_another_configuration_is_not_resumed(tiny_model: Path, pairs: Path, tmp
     train(config)
     with pytest.raises(ConfigError, match=r"\[loss\] is not what this training was started with"):
         train(dataclasses.replace(config, loss=dataclasses.replace(config.loss, weight_self=0.5)), resume=True)
+    with pytest.raises(ConfigError, match=r"\[run\] is not what this training was started with"):
+        train(dataclasses.replace(config, run=dataclasses.replace(config.run, seed=9)), resume=True)
+    told = dataclasses.replace(config.run, save_minutes=9.0, threads=2)  # these change nothing that is learned
+    assert train(dataclasses.replace(config, run=told), resume=True).steps == 2
     (config.state_dir / "state.safetensors").write_bytes(b"torn")
     with pytest.raises(DataError, match="missing or damaged"):
         train(config, resume=True)
+
+
+def test_where_nothing_can_be_written_is_told_before_the_first_step(
+    tiny_model: Path, pairs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    steps: list[StepInfo] = []
+    with pytest.raises(ModelError, match="cannot be written to"):
+        train(_config(tiny_model, pairs, tmp_path / "file" / "model"), on_step=steps.append)
+    config = _config(tiny_model, pairs, tmp_path / "model", optim={"steps": 1})
+    train(config)
+    (tmp_path / "model" / "notes.txt").write_text("mine")
+    with pytest.raises(ModelError, match=r"notes\.txt"):
+        train(config, on_step=steps.append)
+    assert not steps
+
+
+def test_rate_and_time_left_after_a_resume_are_of_this_run(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
+    config = _config(tiny_model, pairs, tmp_path / "out", optim={"steps": 40, "batch": 4}, run={"save_steps": 1})
+    token = CancelToken()
+    with pytest.raises(Cancelled):
+        train(config, on_step=lambda info: token.cancel() if info.step == 38 else None, cancel=token)
+    told: list[Progress] = []
+    times: list[float] = []
+    train(config, told.append, lambda _: times.append(time.monotonic()), resume=True)
+    assert told[-1].done == 40
+    assert len(times) == 2
+    assert told[-1].rate is not None
+    assert told[-1].rate <= 2 / (times[1] - times[0])  # two steps in more than that time, not forty
+
+
+def test_the_model_says_which_slides_and_cases_it_knows(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
+    """So that ``lile archive remove --case`` can name it; a model trained further knows what its parent knew."""
+    rows = [json.loads(line) for line in (pairs / "pairs.jsonl").read_text().splitlines()]
+    slide = tmp_path / "slide.tif"
+    tifffile.imwrite(slide, np.full((256, 256, 3), 200, np.uint8), tile=(64, 64), photometric="rgb", metadata=None)
+    for row in rows:
+        row["image"], row["case"] = str(pairs / row["image"]), "Miller"
+    place = {"slide": str(slide), "x": 0, "y": 0, "w": 64, "h": 64, "mpp": 0.5, "caption": "a", "case": "Smith"}
+    (tmp_path / "first.jsonl").write_text("".join(json.dumps(r) + "\n" for r in (*rows, place)))
+    (tmp_path / "second.jsonl").write_text("".join(json.dumps({**r, "case": "Jones"}) + "\n" for r in rows))
+    train(_config(tiny_model, tmp_path / "first.jsonl", tmp_path / "one", optim={"steps": 1}))
+    train(_config(tmp_path / "one", tmp_path / "second.jsonl", tmp_path / "two", optim={"steps": 1}))
+    with open_slide(slide) as opened:
+        identity = opened.info.identity
+    listed = [json.loads((tmp_path / n / "trained_on.json").read_text()) for n in ("one", "two")]
+    assert listed[0] == {"slides": [identity], "cases": ["Miller", "Smith"]}
+    assert listed[1] == {"slides": [identity], "cases": ["Jones", "Miller", "Smith"]}
+    assert load_model(tmp_path / "one", "cpu").identity.name == "one"
 
 
 def test_stops_early_and_keeps_the_best(tiny_model: Path, make_pairs: Callable[..., Path], tmp_path: Path) -> None:

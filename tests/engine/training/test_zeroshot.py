@@ -44,7 +44,9 @@ def test_command_keeps_the_order(
     assert "broken.png" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"a": []}', '{"a": [1]}', '{"a": [" "]}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", "{}", '{"a": []}', '{"a": [1]}', '{"a": [" "]}', '{"a": ["fat"], "b": ["the of and"]}']
+)
 def test_bad_labels(tmp_path: Path, text: str) -> None:
     file = tmp_path / "labels.json"
     file.write_text(text)
