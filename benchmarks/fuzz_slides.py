@@ -1,6 +1,6 @@
 """Damages slides and images in every way and opens them: none may crash, hang, or eat the memory.
 
-    python benchmarks/fuzz_slides.py [--files 2000] [--seed 1] [--real FOLDER] [--keep FOLDER]
+    python benchmarks/fuzz_slides.py [--files 2000] [--first 0] [--seed 1] [--real FOLDER] [--keep FOLDER]
 
 Every file must open and read or give one clear error (SlideError). They are read in a child process, as the window
 reads them; what costs the child is reported and, with ``--keep``, kept. Prints a table and, last, a line of JSON;
@@ -189,13 +189,22 @@ MUTATIONS: tuple[Mutation, ...] = (
 
 
 def bombs(folder: Path) -> list[Path]:
-    """Small files that would unfold to gigabytes."""
+    """Small files that would unfold to gigabytes, and the largest of each kind that are still believed."""
     flat = np.zeros((9_000, 9_000, 3), np.uint8)
     Image.fromarray(flat).save(folder / "bomb.png")
     tifffile.imwrite(folder / "bomb.tif", flat, compression="deflate", photometric="rgb")
     Image.fromarray(flat[:, :, 0]).save(folder / "bomb-grey.png")
     with tifffile.TiffWriter(folder / "bomb-tile.tif") as file:
         file.write(flat, tile=(9008, 9008), compression="deflate", photometric="rgb")
+    Image.new("RGB", (8_100, 8_100)).save(folder / "bomb-believed.png")
+    Image.new("RGBA", (8_100, 8_100)).save(folder / "bomb-believed-alpha.png")
+    Image.new("I;16", (11_500, 11_500)).save(folder / "bomb-believed-16bit.png")
+    Image.new("L", (16_000, 16_000)).save(folder / "bomb-believed-grey.png")
+    Image.new("RGB", (5_100, 5_100)).save(folder / "bomb-believed.jpg", progressive=True)
+    strip = flat[:5_700, :5_700]
+    tifffile.imwrite(
+        folder / "bomb-believed.tif", strip, compression="deflate", photometric="rgb", rowsperstrip=len(strip)
+    )
     return sorted(folder.iterdir())
 
 
@@ -296,8 +305,10 @@ class Reader:
         self.process = self.connection = None
 
 
-def run(files: int, seed: int, real: Path | None, keep: Path | None) -> dict[str, object]:
-    """Mutates and exercises; returns the figures of the last line."""
+def run(
+    files: int, seed: int, real: Path | None, keep: Path | None, *, first: int = 0, with_bombs: bool = True
+) -> dict[str, object]:
+    """Mutates and exercises, the files numbered ``first`` and on; returns the figures of the last line."""
     began = time.monotonic()
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     failures: list[str] = []
@@ -321,9 +332,9 @@ def run(files: int, seed: int, real: Path | None, keep: Path | None) -> dict[str
                 keep.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, keep)
 
-        for path in [*sources, *bombs(Path(scratch) / "bombs")]:
+        for path in [*sources, *(bombs(Path(scratch) / "bombs") if with_bombs else ())]:
             judge("bomb" if "bomb" in path.name else "untouched", path)
-        for number in range(files):
+        for number in range(first, first + files):
             rng = np.random.default_rng((seed, number))
             source = sources[number % len(sources)]
             if source.stat().st_size > SLOW_SOURCE and number // len(sources) % 8:
@@ -354,12 +365,13 @@ def run(files: int, seed: int, real: Path | None, keep: Path | None) -> dict[str
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first file, to go on in pieces")
     parser.add_argument("--seed", type=int, default=1)
     default = os.environ.get("LILE_REAL_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data"))
     parser.add_argument("--real", type=Path, default=Path(default), help="folder with odd/ and slides/ to damage too")
     parser.add_argument("--keep", type=Path, help="where to keep the files that failed")
     args = parser.parse_args()
-    figures = run(args.files, args.seed, args.real if args.real.is_dir() else None, args.keep)
+    figures = run(args.files, args.seed, args.real if args.real.is_dir() else None, args.keep, first=args.first)
     print(json.dumps(figures))
     return 1 if figures["failed"] else 0
 

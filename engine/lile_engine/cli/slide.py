@@ -35,5 +35,7 @@ def _info(args: argparse.Namespace) -> int:
         f"also holds  {', '.join(info.associated) or 'no other images'}",
         f"identity    {info.identity}",
     ]
+    if info.note:
+        lines.append(f"note        {info.note}")
     emit_result(args, info, "\n".join(lines))
     return 0

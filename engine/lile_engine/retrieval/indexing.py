@@ -207,7 +207,7 @@ class _Job:
             return RunSlide(str(path), "skipped", len(known), message="done before", slide_id=row.id)
         if not every:
             self.archive.finish_slide(row.id, self.spec)
-            return RunSlide(str(path), "done", 0, message="no tissue found", slide_id=row.id)
+            return RunSlide(str(path), "done", 0, message=_joined(info.note, "no tissue found"), slide_id=row.id)
         missing = [tile for tile in every if (tile.x, tile.y, tile.size) not in known]
         return _Planned(path, row, missing, len(every) - len(missing))
 
@@ -239,7 +239,11 @@ class _Job:
         note = f"{failures} damaged tiles left out: {reason}" if failures else ""
         if one.stored and not note:
             note = f"{one.stored} tiles were there already"
-        return RunSlide(str(one.path), "done", added, seconds, note, one.row.id)
+        return RunSlide(str(one.path), "done", added, seconds, _joined(slide.info.note, note), one.row.id)
+
+
+def _joined(*remarks: str) -> str:
+    return "; ".join(remark.rstrip(".") for remark in remarks if remark)
 
 
 def _sentence(error: BaseException) -> str:

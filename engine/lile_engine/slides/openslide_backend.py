@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openslide
@@ -20,6 +21,10 @@ _SEVERAL_FILES = frozenset({"dicom", "mirax", "trestle", "hamamatsu-vms", "hamam
 # A file may claim any tile size, and OpenSlide allocates a whole tile (4 bytes a pixel) before it finds out.
 _MOST_TILE_PIXELS = 48_000_000
 _MOST_SIDE = 2**31 - 1
+
+# What the public read_region calls, without turning the pixels over to Pillow and back, which takes as long as some
+# formats take to decode. It is private, so another version may lack it: then the public way is taken.
+_paint: Any = getattr(lowlevel, "_read_region", None)
 
 _cache_lock = threading.Lock()
 _cache: openslide.OpenSlideCache | None = None
@@ -118,26 +123,28 @@ class OpenSlideBackend:
 
     def _read_painted(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
         """uint8 [h, w, 3] through OpenSlide itself."""
-        pixels = self._read(x, y, level, w, h)
-        if pixels.view(np.uint32).min() < 0xFF000000:  # alpha is the highest byte; premultiplied, so white shows
-            pixels[..., :3] += (255 - pixels[..., 3])[..., np.newaxis]  # through by what is missing
-        rgb = np.empty((h, w, 3), np.uint8)
-        for channel in range(3):  # three strided copies are the fastest way to turn BGRA round
-            rgb[..., channel] = pixels[..., 2 - channel]
-        return rgb
+        handle = self._current()
+        try:
+            return (_painted_on if _paint else _painted_by_pillow)(handle, x, y, level, w, h)
+        except openslide.OpenSlideError as error:
+            self._replace(handle)
+            raise SlideError(
+                f"{self._path.name} is damaged at x {x}, y {y} (level {level}): {_one_line(error)}."
+            ) from error
 
     def read_associated(self, name: str) -> Pixels:
         handle = self._current()
         try:
-            width, height = lowlevel.get_associated_image_dimensions(handle._osr, name)
-            if width * height > _MOST_TILE_PIXELS:
-                raise SlideError(f"The {name} image of {self._path.name} is too large ({width} x {height} pixels).")
+            sides = [self.properties.get(f"openslide.associated.{name}.{side}", "0") for side in ("width", "height")]
+            if int(sides[0]) * int(sides[1]) > _MOST_TILE_PIXELS:
+                raise SlideError(
+                    f"The {name} image of {self._path.name} is too large ({sides[0]} x {sides[1]} pixels)."
+                )
             image = handle.associated_images[name]
         except (openslide.OpenSlideError, MemoryError, KeyError) as error:
             self._replace(handle)
             raise SlideError(f"The {name} image of {self._path.name} is damaged.") from error
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        return np.array(Image.alpha_composite(white, image.convert("RGBA")).convert("RGB"))
+        return _over_white(image)
 
     def prepare(self) -> None:
         """Nothing: tiles are decoded when they are asked for."""
@@ -155,20 +162,6 @@ class OpenSlideBackend:
             raise SlideError(f"{self._path.name} has been closed; open it again.")
         return handle
 
-    def _read(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:
-        handle = self._current()
-        pixels = np.empty((h, w, 4), np.uint8)
-        try:
-            # The public read_region turns the pixels over to Pillow and back; this is the same call without that.
-            target = pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint32))
-            lowlevel._read_region(handle._osr, target, x, y, level, w, h)
-        except openslide.OpenSlideError as error:
-            self._replace(handle)
-            raise SlideError(
-                f"{self._path.name} is damaged at x {x}, y {y} (level {level}): {_one_line(error)}."
-            ) from error
-        return pixels
-
     def _replace(self, broken: openslide.OpenSlide) -> None:
         with self._lock:
             if self._handle is broken:
@@ -176,6 +169,27 @@ class OpenSlideBackend:
                     self._handle = self._open()
                 except (SlideError, openslide.OpenSlideError):
                     self._handle = broken  # the file went away: further reads say so
+
+
+def _painted_on(handle: openslide.OpenSlide, x: int, y: int, level: int, w: int, h: int) -> Pixels:
+    pixels = np.empty((h, w, 4), np.uint8)
+    target = pixels.ctypes.data_as(ctypes.POINTER(ctypes.c_uint32))
+    _paint(handle._osr, target, x, y, level, w, h)
+    if pixels.view(np.uint32).min() < 0xFF000000:  # alpha is the highest byte; premultiplied, so white shows
+        pixels[..., :3] += (255 - pixels[..., 3])[..., np.newaxis]  # through by what is missing
+    rgb = np.empty((h, w, 3), np.uint8)
+    for channel in range(3):  # three strided copies are the fastest way to turn BGRA round
+        rgb[..., channel] = pixels[..., 2 - channel]
+    return rgb
+
+
+def _painted_by_pillow(handle: openslide.OpenSlide, x: int, y: int, level: int, w: int, h: int) -> Pixels:
+    return _over_white(handle.read_region((x, y), level, (w, h)))
+
+
+def _over_white(image: Image.Image) -> Pixels:
+    white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+    return np.array(Image.alpha_composite(white, image.convert("RGBA")).convert("RGB"))
 
 
 def _profile(handle: openslide.OpenSlide) -> bytes | None:

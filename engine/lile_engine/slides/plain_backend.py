@@ -14,16 +14,10 @@ from PIL import Image, TiffTags
 
 from lile_engine.errors import SlideError
 from lile_engine.slides.identity import file_identity
-from lile_engine.slides.plain_pixels import (
-    FORMATS,
-    check_end,
-    check_size,
-    decode,
-    halved,
-    return_free_memory,
-    too_large,
-    upright_size,
-)
+from lile_engine.slides.orientation import orientation
+from lile_engine.slides.pillow_pixels import PillowPixels
+from lile_engine.slides.plain_limits import check_end, check_size, too_large
+from lile_engine.slides.plain_pixels import FORMATS, cut, decode, halved, return_free_memory, whole
 from lile_engine.slides.types import Level, Pixels
 
 _SMALLEST_LEVEL = 256
@@ -41,8 +35,8 @@ class PlainBackend:
         self._path = path
         # Two locks, so that the coarse picture need not wait for the fine one.
         self._fine_lock, self._coarse_lock = threading.Lock(), threading.Lock()
-        self._pyramid: list[Pixels] = []  # all levels, once level 0 is decoded
-        self._coarse: list[Pixels] = []  # the levels from _JPEG_REDUCTION on, once decoded reduced
+        self._pyramid: list[Pixels | PillowPixels] = []  # all levels, once level 0 is decoded
+        self._coarse: list[Pixels | PillowPixels] = []  # the levels from _JPEG_REDUCTION on, once decoded reduced
         self._failure: SlideError | None = None
         self._closed = False
         try:
@@ -67,9 +61,9 @@ class PlainBackend:
         if len(sizes) > 1:
             image.seek(self._page)
             self.properties["image.pages"] = str(len(sizes))
-        check_size(self._path, image.size)
+        check_size(self._path, image)
         check_end(self._path, image)
-        width, height = upright_size(image)
+        width, height = image.size if orientation(self._path, image) < 5 else image.size[::-1]
         levels = []
         for power in range(16):
             w, h = -(-width // 2**power), -(-height // 2**power)
@@ -114,7 +108,7 @@ class PlainBackend:
         inside = (x1 - x0, y1 - y0) == (w, h)
         window = np.empty((h, w, 3), np.uint8) if inside else np.full((h, w, 3), 255, np.uint8)
         if x0 < x1 and y0 < y1:
-            part = stored[y0:y1, x0:x1]
+            part = cut(stored, x0, y0, x1, y1)
             window[y0 - top : y1 - top, x0 - left : x1 - left] = part if part.ndim == 3 else part[..., np.newaxis]
         return window
 
@@ -123,7 +117,7 @@ class PlainBackend:
 
     def read_associated(self, name: str) -> Pixels:
         page = int(name.removeprefix("page ")) - 1
-        pixels = decode(self._path, page)
+        pixels = whole(decode(self._path, page))
         return pixels if pixels.ndim == 3 else np.repeat(pixels[..., np.newaxis], 3, axis=2)
 
     def prepare(self) -> None:
@@ -137,13 +131,13 @@ class PlainBackend:
             self._pyramid, self._coarse = [], []
             return_free_memory()
 
-    def _level(self, level: int) -> Pixels:
+    def _level(self, level: int) -> Pixels | PillowPixels:
         self._check_usable()
         if level >= _JPEG_REDUCTION and self.format == "JPEG":
             return self._rough()[level - _JPEG_REDUCTION]
         return self._fine()[level]
 
-    def _rough(self) -> list[Pixels]:
+    def _rough(self) -> list[Pixels | PillowPixels]:
         with self._coarse_lock:
             self._check_usable()
             coarse = self._coarse or self._pyramid[_JPEG_REDUCTION:] or self._build(_JPEG_REDUCTION)
@@ -151,7 +145,7 @@ class PlainBackend:
                 self._coarse = coarse
             return coarse
 
-    def _fine(self) -> list[Pixels]:
+    def _fine(self) -> list[Pixels | PillowPixels]:
         with self._fine_lock:
             self._check_usable()
             pyramid = self._pyramid or self._build(0)
@@ -165,7 +159,7 @@ class PlainBackend:
         if self._failure is not None:
             raise self._failure
 
-    def _build(self, first_level: int) -> list[Pixels]:
+    def _build(self, first_level: int) -> list[Pixels | PillowPixels]:
         try:
             built = [decode(self._path, self._page, 2**first_level)]
         except MemoryError as error:
@@ -175,7 +169,7 @@ class PlainBackend:
             raise
         first = self.levels[first_level]
         if built[0].shape[:2] != (first.height, first.width):  # a reduced JPEG may be a pixel off
-            fitted = Image.fromarray(built[0]).resize((first.width, first.height), Image.Resampling.BOX)
+            fitted = Image.fromarray(whole(built[0])).resize((first.width, first.height), Image.Resampling.BOX)
             built[0] = np.asarray(fitted)
         for _ in self.levels[first_level + 1 :]:
             built.append(halved(built[-1]))

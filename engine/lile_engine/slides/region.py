@@ -9,16 +9,25 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from lile_engine.errors import SlideError
+
 Point = tuple[float, float]
 _ELLIPSE_POINTS = 128  # the area of the polygon is then within 0.05 % of the ellipse's
 
 
 @dataclass(frozen=True)
 class Region:
-    """Corners in level-0 pixels, without repeating the first; inside is what an odd number of outlines surrounds."""
+    """Corners in level-0 pixels, without repeating the first; inside is what an odd number of outlines surrounds.
+
+    SlideError for a corner that is not finite.
+    """
 
     exterior: tuple[Point, ...]
     holes: tuple[tuple[Point, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all(math.isfinite(value) for ring in (self.exterior, *self.holes) for point in ring for value in point):
+            raise SlideError("A region has a corner that is not a number; draw it again or check its file.")
 
     @classmethod
     def rectangle(cls, x: float, y: float, w: float, h: float) -> Region:

@@ -20,6 +20,8 @@ from lile_engine.slides.resample import read_scaled
 from lile_engine.slides.tiff_header import check_tiff
 from lile_engine.slides.types import Pixels, SlideInfo
 
+_WHOLE_SLIDE_ENDINGS = (".svs", ".ndpi", ".scn", ".bif", ".mrxs", ".vms", ".vmu", ".svslide")
+_SHOWN_AS_IMAGE = "{0} {1} and cannot be read as a slide: its largest picture is shown; copy it again."
 _MOST_READ_PIXELS = 100_000_000  # a single read; 400 MB
 
 
@@ -30,6 +32,8 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
     anything, what was said earlier (`mpp.remember_mpp`) counts. Raises SlideError, in one sentence, for whatever is
     missing, empty, damaged, too large or not an image.
     """
+    if not os.fspath(path).strip():
+        raise SlideError("No slide was named; give the path of a file.")
     file = Path(path)
     if mpp is not None and not is_plausible(mpp):
         raise SlideError(f"{mpp} microns per pixel cannot be true of {file.name}; slides have 0.1 to 10.")
@@ -41,26 +45,31 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
             raise SlideError(f"{file.name} is not a file; name a slide.")
         if file.stat().st_size == 0:
             raise SlideError(f"{file.name} is empty; copy it again.")
-        check_tiff(file)
-        backend = _open_backend(file)
+        backend, note = _open_backend(file, is_cut_short=check_tiff(file))
     except FileNotFoundError as error:
         raise SlideError(f"There is no file {file}; check the path.") from error
     except PermissionError as error:
         raise SlideError(f"{file} may not be read by this user; ask for permission.") from error
     except OSError as error:
         raise SlideError(f"{file} cannot be read ({error.strerror or error}); is the drive connected?") from error
-    return Slide(file, backend, mpp)
+    return Slide(file, backend, mpp, note)
 
 
-def _open_backend(file: Path) -> Backend:
+def _open_backend(file: Path, *, is_cut_short: bool) -> tuple[Backend, str]:
+    """The reader for this file, and what the user should know of the file."""
     try:
-        return OpenSlideBackend(file)
+        return OpenSlideBackend(file), ""
     except openslide.OpenSlideUnsupportedFormatError:
-        return PlainBackend(file)
+        backend = PlainBackend(file)
+        if is_cut_short or file.suffix.lower() in _WHOLE_SLIDE_ENDINGS:
+            return backend, _SHOWN_AS_IMAGE.format(
+                file.name, "has been cut short" if is_cut_short else "is not the whole slide that its name says"
+            )
+        return backend, ""
     except SlideError:
         # A TIFF that OpenSlide knows but cannot decode may still be one for Pillow.
         try:
-            return PlainBackend(file)
+            return PlainBackend(file), _SHOWN_AS_IMAGE.format(file.name, "is damaged or incomplete")
         except SlideError:
             pass
         raise
@@ -69,7 +78,7 @@ def _open_backend(file: Path) -> Backend:
 class Slide:
     """An open slide. Reads may come from several threads; use it in ``with`` or call `close`."""
 
-    def __init__(self, path: Path, backend: Backend, mpp: float | None = None) -> None:
+    def __init__(self, path: Path, backend: Backend, mpp: float | None = None, note: str = "") -> None:
         self._backend, self._given_mpp = backend, mpp
         known = mpp or find_mpp(backend.properties) or remembered_mpp(backend.identity)
         full = backend.levels[0]
@@ -87,6 +96,7 @@ class Slide:
             properties=dict(backend.properties),
             associated=backend.associated,
             bounds=_bounds(backend),
+            note=note,
         )
 
     def read_region(self, x: int, y: int, level: int, w: int, h: int) -> Pixels:

@@ -6,6 +6,7 @@ Only what cannot be true is refused; what cannot be understood is left to the li
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,36 +18,45 @@ _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _HAMAMATSU = 256, 257
 _TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
-def check_tiff(path: Path) -> None:
-    """Raises SlideError for a TIFF with impossible tiles, or with fewer of them than its size needs. Raises OSError."""
+class _CutShortError(Exception):
+    """The file ends before its directories do."""
+
+
+def check_tiff(path: Path) -> bool:
+    """Whether the file is a TIFF that ends before its directories do, as a copy that was broken off does.
+
+    Raises SlideError for a TIFF with impossible tiles, or with fewer of them than its size needs. Raises OSError.
+    """
     with path.open("rb") as file:
         try:
             for directory in _directories(file, path.stat().st_size):
                 _check(path.name, directory)
-        except struct.error:
-            return  # cut within a directory; whoever reads it will say so
+        except (struct.error, _CutShortError):
+            return True
+    return False
 
 
-def _directories(file: BinaryIO, size: int) -> list[dict[int, tuple[int, int]]]:
+def _directories(file: BinaryIO, size: int) -> Iterator[dict[int, tuple[int, int]]]:
     """For each directory: tag -> (count, first value if it is a whole number that stands in the entry, else 0)."""
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2], "")
     if not order or len(head) < 8:
-        return []
+        return
     (version,) = struct.unpack_from(order + "H", head, 2)
     if version not in (42, 43):
-        return []
+        return
     big = version == 43
     word, entry_bytes, inline = ("Q", 20, 8) if big else ("I", 12, 4)
     (offset,) = struct.unpack_from(order + word, head, 8 if big else 4)
-    found: list[dict[int, tuple[int, int]]] = []
     seen: set[int] = set()
-    while offset and offset < size and offset not in seen and len(found) < _MOST_DIRECTORIES:
+    while offset and offset not in seen and len(seen) < _MOST_DIRECTORIES:
+        if offset >= size:
+            raise _CutShortError
         seen.add(offset)
         file.seek(offset)
         (count,) = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))
         if not 0 < count <= _MOST_ENTRIES:
-            break
+            return
         data = file.read(count * entry_bytes)
         directory: dict[int, tuple[int, int]] = {}
         for number in range(count):
@@ -56,11 +66,12 @@ def _directories(file: BinaryIO, size: int) -> list[dict[int, tuple[int, int]]]:
             fits = bool(code) and struct.calcsize(code) * values <= inline
             value = struct.unpack_from(order + code, data, at + entry_bytes - inline)[0] if fits and values else 0
             directory[tag] = (values, int(value))
-        if _HAMAMATSU in directory:  # its offsets are longer than the standard's
-            return []
-        found.append(directory)
+        if _HAMAMATSU in directory:  # its values are longer than the standard's, and its offsets beyond 4 GB too
+            if size >= 2**32:
+                return
+        else:
+            yield directory
         (offset,) = struct.unpack(order + word, file.read(inline))
-    return found
 
 
 def _check(name: str, directory: dict[int, tuple[int, int]]) -> None:

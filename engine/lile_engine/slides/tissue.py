@@ -26,6 +26,7 @@ _TEXTURE = 2.5, 0.006  # times that of bare glass, and at least this deviation o
 _GLASS = (170, 45, 0.005)  # least brightness, most colour (8 bit), and least share of a picture that is bare glass
 _WHITE = (245.0, 245.0, 245.0)
 _SCRATCH_PX = 3  # grey lines up to twice this width are scratches and edges of glass
+_ONE_COLOUR = 2  # levels of 255: what varies no more is a blank picture, whatever its colour
 _DARK_FIELD = 60  # a median below is fluorescence: tissue is what shines
 
 
@@ -67,6 +68,9 @@ def tissue_mask(slide: Slide) -> TissueMask:
 
 def tissue_in_picture(picture: Pixels, mpp: float) -> Mask:
     """bool [h, w] for uint8 [h, w, 3], ``mpp`` microns per pixel of this picture."""
+    inner = picture[1:-1, 1:-1] if min(picture.shape[:2]) > 2 else picture  # the edge is blended with what lies beyond
+    if np.ptp(inner, axis=(0, 1)).max() <= _ONE_COLOUR:
+        return np.zeros(picture.shape[:2], np.bool_)
     area = mpp * mpp
     if np.median(picture.max(axis=2)) < _DARK_FIELD:
         found, ink = _bright_on_dark(picture), np.zeros(picture.shape[:2], np.bool_)

@@ -26,7 +26,8 @@ class SlideInfo:
     ``identity`` depends on the content, not on path or name. ``width`` and ``height`` are level-0 pixels. ``mpp`` is
     microns per level-0 pixel, None where neither the file nor the user knows. ``magnification`` is the nominal
     objective (40 for about 0.25 mpp). ``bounds`` is the part that was scanned, ``(x, y, w, h)`` in
-    level-0 pixels; without width the whole slide.
+    level-0 pixels; without width the whole slide. ``note`` is a sentence for the user where the file is not all that
+    it should be, else empty.
     """
 
     path: str
@@ -42,6 +43,7 @@ class SlideInfo:
     properties: dict[str, str]
     associated: tuple[str, ...]
     bounds: tuple[int, int, int, int] = (0, 0, 0, 0)
+    note: str = ""
 
 
 @dataclass(frozen=True)

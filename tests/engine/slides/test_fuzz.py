@@ -26,6 +26,6 @@ def fuzz_slides() -> ModuleType:
 @pytest.mark.parametrize("files", [60, pytest.param(1000, marks=pytest.mark.slow)])
 def test_damaged_files(fuzz_slides: ModuleType, monkeypatch: pytest.MonkeyPatch, files: int) -> None:
     monkeypatch.syspath_prepend(str(SCRIPT.parent))  # ... and the file in this folder
-    figures = fuzz_slides.run(files, seed=11, real=None, keep=None)
+    figures = fuzz_slides.run(files, seed=11, real=None, keep=None, with_bombs=files > 100)
     assert figures["failed"] == 0
     assert figures["growth_mb"] <= 512

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +94,51 @@ def test_orientation_is_applied_to_size_and_pixels(
     pixels = whole(path)
     assert pixels.shape == upright.shape
     assert np.abs(pixels.astype(int) - upright).max() <= (25 if kind == "jpg" else 0)
+
+
+def test_an_orientation_behind_the_pixels_counts_and_costs_no_decoding(
+    tmp_path: Path, make_texture: MakeTexture
+) -> None:
+    stored = make_texture(48, 80)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(stored).save(tmp_path / "picture.png")
+    body = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(body)) + b"eXIf" + body + struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    data = (tmp_path / "picture.png").read_bytes()
+    path = tmp_path / "late.png"
+    path.write_bytes(data[:-12] + chunk + data[-12:])
+    assert np.array_equal(whole(path), stored.transpose(1, 0, 2)[:, ::-1])
+    path.write_bytes(data[:60] + bytes(40) + data[100:])
+    with open_slide(path) as slide, pytest.raises(SlideError, match=r"late\.png is damaged"):
+        slide.read_region(0, 0, 0, 10, 10)  # only now, since only now it was decoded
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's record of the most memory used")
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16"])
+def test_a_large_picture_is_in_memory_once(tmp_path: Path, mode: str) -> None:
+    """What Pillow decoded, a third of it for the coarser levels, and no second copy, not even for a moment."""
+    side = 5000
+    path = tmp_path / "large.tif"
+    Image.new(mode, (side, side), 77).save(path, compression="tiff_lzw")
+    code = f"""
+from lile_engine.slides import open_slide
+from pathlib import Path
+
+def most():
+    return int(next(line for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line).split()[1])
+
+for path in ({str(tmp_path / "small.png")!r}, {str(path)!r}):
+    with open_slide(path) as slide:
+        slide.read_region(0, 0, 0, 10, 10)
+        slide.thumbnail(100)
+    print(most())
+"""
+    Image.new("RGB", (300, 300)).save(tmp_path / "small.png")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    before, after = map(int, done.stdout.split())
+    decoded = side * side * (2 if mode == "I;16" else 4) / 1024
+    assert after - before < 1.5 * decoded + 20_000
 
 
 def test_pyramid_levels_are_means_of_the_finer_ones(tmp_path: Path, make_texture: MakeTexture) -> None:

@@ -10,6 +10,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lile_engine.errors import SlideError
 from lile_engine.slides import Region
 
 POINT = st.tuples(st.floats(0, 5000, width=32), st.floats(0, 5000, width=32))
@@ -80,3 +81,16 @@ def test_moved() -> None:
     region = Region.polygon([(0, 0), (10, 0), (10, 10)], [[(6, 2), (8, 2), (8, 4)]])
     assert region.moved(5, -3).bounds == (5, -3, 10, 10)
     assert region.moved(5, -3).area_px() == region.area_px()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_corner_that_is_no_number_is_refused(bad: float) -> None:
+    for make in (
+        lambda: Region.rectangle(bad, 0, 10, 10),
+        lambda: Region.ellipse(0, 0, bad, 10),
+        lambda: Region.polygon([(0, 0), (10, bad), (5, 5)]),
+        lambda: Region.polygon([(0, 0), (9, 0), (9, 9)], [[(1, 1), (2, bad), (2, 2)]]),
+        lambda: Region.rectangle(0, 0, 10, 10).moved(bad, 0),
+    ):
+        with pytest.raises(SlideError, match="not a number"):
+            make()

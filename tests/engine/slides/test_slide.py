@@ -16,11 +16,13 @@ import numpy.typing as npt
 import openslide
 import psutil
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from lile_engine.errors import SlideError
-from lile_engine.slides import open_slide
+from lile_engine.slides import open_slide, openslide_backend
 from lile_engine.slides.mpp import remember_mpp
 from lile_engine.slides.openslide_backend import configure_cache
 from lile_engine.slides.tiff_tiles import tile_cache
@@ -53,6 +55,15 @@ def test_level_0_equals_openslide(jpeg_slide: Path, lossless_slide: Path, place:
     for path in (jpeg_slide, lossless_slide):
         with open_slide(path) as slide:
             assert np.abs(slide.read_region(x, y, 0, w, h).astype(int) - openslide_rgb(path, x, y, 0, w, h)).max() <= 2
+
+
+def test_without_openslides_private_call_the_public_one_reads_the_same(
+    lossless_slide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_slide(lossless_slide) as slide:
+        fast = slide.read_region(700, 500, 0, 300, 300)  # partly outside
+        monkeypatch.setattr(openslide_backend, "_paint", None)
+        assert np.array_equal(slide.read_region(700, 500, 0, 300, 300), fast)
 
 
 def test_lossless_slide_gives_the_pixels_it_was_made_of(lossless_slide: Path, base_pixels: Pixels) -> None:
@@ -218,6 +229,44 @@ def test_what_is_no_slide_says_so_in_one_sentence(tmp_path: Path, jpeg_slide: Pa
         with pytest.raises(SlideError, match=words) as caught:
             open_slide(tmp_path / name)
         assert "\n" not in str(caught.value)
+    for nothing in ("", "  "):
+        with pytest.raises(SlideError, match="No slide was named"):
+            open_slide(nothing)
+
+
+def test_a_slide_cut_short_is_shown_as_an_image_and_says_so(tmp_path: Path, jpeg_slide: Path) -> None:
+    with open_slide(jpeg_slide) as slide:
+        assert slide.info.note == ""
+    with tifffile.TiffFile(jpeg_slide) as file:
+        second = file.pages[1].offset
+    for name, end in {"cut.tif": second + 40, "cut.svs": second}.items():
+        path = tmp_path / name
+        path.write_bytes(jpeg_slide.read_bytes()[:end])
+        with open_slide(path) as slide:
+            assert slide.info.vendor == "plain image"
+            assert slide.info.note.startswith(f"{name} has been cut short")
+            assert slide.read_region(0, 0, 0, 64, 64).shape == (64, 64, 3)
+
+
+def test_an_image_with_the_ending_of_a_slide_says_so(tmp_path: Path) -> None:
+    for name in ("picture.svs", "picture.png"):
+        Image.new("RGB", (30, 20)).save(tmp_path / name, format="PNG")
+    with open_slide(tmp_path / "picture.svs") as slide:
+        assert "not the whole slide that its name says" in slide.info.note
+    with open_slide(tmp_path / "picture.png") as slide:
+        assert slide.info.note == ""
+
+
+def test_a_slide_that_only_pillow_reads_says_so(tmp_path: Path, jpeg_slide: Path) -> None:
+    """OpenSlide refuses a file whose second level does not fit the first; Pillow shows the first."""
+    data = bytearray(jpeg_slide.read_bytes())
+    with tifffile.TiffFile(jpeg_slide) as file:
+        compression = file.pages[1].tags["Compression"]
+    data[compression.valueoffset : compression.valueoffset + 2] = (52479).to_bytes(2, "little")
+    (tmp_path / "strange.tif").write_bytes(data)
+    with open_slide(tmp_path / "strange.tif") as slide:
+        assert slide.info.note.startswith("strange.tif is damaged or incomplete")
+        assert slide.read_region(0, 0, 0, 64, 64).shape == (64, 64, 3)
 
 
 def test_unreadable_levels_and_sizes_are_refused(jpeg_slide: Path) -> None:

@@ -38,3 +38,14 @@ def test_what_is_no_slide_is_one_line_and_exit_1(
     assert output.out == ""
     assert len(output.err.splitlines()) == 1
     assert "bad.svs" in output.err
+
+
+def test_what_is_wrong_with_a_file_that_opens_is_told(
+    tmp_path: Path, jpeg_slide: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "cut.svs"
+    path.write_bytes(jpeg_slide.read_bytes()[:-3000])
+    assert main(["slide", "info", str(path)]) == 0
+    assert "note        cut.svs is damaged or incomplete" in capsys.readouterr().out
+    assert main(["slide", "info", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["note"].startswith("cut.svs is damaged or incomplete")

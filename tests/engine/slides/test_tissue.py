@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from lile_engine.phantom.slide import draw_slide
-from lile_engine.slides import Region, open_slide, tissue_mask
+from lile_engine.slides import Region, TileSpec, open_slide, tile_grid, tissue_mask
 from lile_engine.slides.geojson import read_geojson
 from lile_engine.slides.tissue import otsu, tissue_in_picture
 
@@ -110,6 +110,22 @@ def test_empty_glass_and_black_hold_no_tissue() -> None:
     assert not tissue_in_picture(np.asarray(glass()), MPP).any()
     assert not tissue_in_picture(np.zeros((100, 100, 3), np.uint8), MPP).any()
     assert not tissue_in_picture(np.full((100, 100, 3), 255, np.uint8), MPP).any()
+
+
+@pytest.mark.parametrize("size", [16, 300])
+@pytest.mark.parametrize("colour", [(240, 238, 242), (128, 128, 128), (40, 40, 40), (200, 150, 180), (0, 0, 255)])
+def test_a_picture_of_one_colour_holds_no_tissue(size: int, colour: tuple[int, int, int]) -> None:
+    noise = np.random.default_rng(5).integers(0, 3, (size, size, 3))  # as JPEG leaves it
+    picture = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+    for mpp in (0.5, 2.0, 8.0):
+        assert not tissue_in_picture(picture, mpp).any()
+
+
+def test_a_blank_slide_gives_no_tiles(tmp_path: Path) -> None:
+    path = tmp_path / "blank.png"
+    Image.new("RGB", (900, 700), (200, 150, 180)).save(path)
+    with open_slide(path, mpp=0.5) as slide:
+        assert tile_grid(slide.info, TileSpec(), mask=tissue_mask(slide)) == []
 
 
 def test_a_picture_full_of_tissue_is_all_tissue() -> None:
