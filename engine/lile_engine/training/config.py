@@ -25,7 +25,8 @@ class ModelSection:
 
     ``start`` is the name of a model ("lile-base"), a model folder, or "new" (then ``text_source`` and
     ``image_weights`` say where the encoders start; empty means from scratch). ``config`` holds keys of `LileConfig`
-    for a new model. ``name`` is the name of the model that comes out.
+    for a new model. ``name`` is the name of the model that comes out. ``closed_form`` lets a new model with frozen
+    encoders begin where linear algebra can put it (`lile_engine.model.canonical`), instead of at random.
     """
 
     start: str = "lile-base"
@@ -33,11 +34,12 @@ class ModelSection:
     text_source: str = ""
     image_weights: str = ""
     config: dict[str, Any] = field(default_factory=dict)
+    closed_form: bool = False
 
 
 @dataclass(frozen=True)
 class DataSection:
-    """``[data]``: folders or files of pairs (see `pairs.read_pairs`).
+    """``[data]``: folders or files of pairs, ARCH or MS-COCO (see `readers.read_set`).
 
     ``validation`` may be empty: then ``validation_share`` of the pairs is kept out, whole groups of the same image,
     slide or case together. ``phrase_share`` is how often a pair that has phrases shows one instead of a caption.

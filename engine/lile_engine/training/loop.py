@@ -5,28 +5,30 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from lile_engine.errors import ConfigError, DataError
+from lile_engine.errors import Cancelled, ConfigError, DataError
 from lile_engine.model.checkpoint import save_checkpoint
 from lile_engine.model.devices import pick_device
 from lile_engine.model.folders import check_target
 from lile_engine.model.protocol import Floats, ModelIdentity
-from lile_engine.model.reference import build_reference
+from lile_engine.model.reference import build_reference, with_phrases
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
 from lile_engine.training.batches import Sampler
 from lile_engine.training.card import write_card
 from lile_engine.training.config import TrainConfig, config_to_dict
+from lile_engine.training.distributed import check_batch, join_ranks, share_norms
 from lile_engine.training.optim import Ema, parameter_groups, rate_at
 from lile_engine.training.origins import trained_on
-from lile_engine.training.pairs import PairDataset, read_many, split_pairs, warn_bad_rows
-from lile_engine.training.start import Start, prepare_start
+from lile_engine.training.pairs import BadRows, PairDataset, split_pairs, warn_bad_rows
+from lile_engine.training.readers import read_sets
+from lile_engine.training.start import Start, prepare_start, start_in_closed_form
 from lile_engine.training.state import STATE, RunRecord, load_best, load_state, save_best, save_state
-from lile_engine.training.step import StepInfo, train_step
+from lile_engine.training.step import StepInfo, parallel_losses, train_step
 from lile_engine.training.supply import Supply, TextCache
 from lile_engine.training.validate import Validation
 
@@ -66,7 +68,8 @@ def train(
     """Trains as ``config`` says and writes the model folder ``config.output``.
 
     ``resume`` goes on from the state that a training with the same configuration left; without one it starts anew.
-    ``texts`` may be shared by trainings that start from the same frozen text encoder.
+    ``texts`` may be shared by trainings that start from the same frozen text encoder. Started by ``torchrun``, several
+    processes do one training together (`distributed`): the first one measures, warns, saves and reports progress.
     Raises `ConfigError`, `DataError`, `ModelError`; `Cancelled` after saving the state, so that it can be resumed.
     """
     begun = time.monotonic()
@@ -74,13 +77,21 @@ def train(
     if config.run.threads:
         torch.set_num_threads(config.run.threads)
     device = pick_device(config.run.device)
-    datasets, validation = read_data(config, warn)
+    ranks = join_ranks(device)
+    check_batch(config.optim.batch, ranks)
+    datasets, validation = read_data(config, warn if ranks.first else _silent)
     start = prepare_start(config)
     model = start.model.to(device).train()
+    if not ranks.first:
+        ranks.wait()  # the first one makes the files of the caches
     supply = Supply(config, model, start.tokenizer, datasets, device, texts)
     check = Validation(config, validation, supply) if len(validation) else None
+    if ranks.first:
+        ranks.wait()
     groups = parameter_groups(model, config.optim)
     optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-8)
+    if config.model.closed_form and not (resume and (config.state_dir / STATE).is_file()):
+        start_in_closed_form(model, supply, datasets, config)
     ema = Ema(model, config.optim.ema)
     record = _resumed(config, resume, lambda: load_state(config.state_dir, model, ema, optimizer))
     sampler = Sampler(
@@ -91,24 +102,29 @@ def train(
         weights=config.data.weights,
         phrase_share=config.data.phrase_share,
     )
+    share_norms(model, ranks)
+    compute = parallel_losses(model, ranks)
     trains = {n for n, p in model.named_parameters() if p.requires_grad}
-    meter = ProgressMeter(progress, config.optim.steps, "steps", done=record.step)
+    meter = ProgressMeter(progress if ranks.first else no_progress, config.optim.steps, "steps", done=record.step)
     saved, info, early = time.monotonic(), StepInfo(0, float("nan"), 0.0, 0.0, 0.0), False
     while record.step < config.optim.steps and not early:
-        if cancel is not None and cancel.cancelled:
-            save_state(config.state_dir, record, model, ema, optimizer)
-            cancel.raise_if_cancelled()
+        if ranks.largest(cancel is not None and cancel.cancelled):
+            if ranks.first:
+                save_state(config.state_dir, record, model, ema, optimizer)
+            ranks.wait()
+            raise Cancelled("Cancelled; what was finished before is kept.")
         step = record.step
         rate = rate_at(step, config.optim)
         found = train_step(
-            model,
+            compute,
             optimizer,
-            supply.input(sampler.at(step)),
+            supply.input(sampler.at(step).share(ranks.share(config.optim.batch))),
             config.loss,
             rate=rate,
             clip=config.optim.clip,
             bf16=config.optim.bf16,
             seed=(config.run.seed, step),
+            rank=ranks.rank,
         )
         if not np.isfinite(found["loss"]):
             raise DataError(f"The loss is no number any more at step {step + 1}; lower [optim] lr and train again.")
@@ -118,17 +134,25 @@ def train(
         on_step(info)
         last = record.step == config.optim.steps
         if check is not None and (last or record.step % config.run.validate_steps == 0):
-            early = _measure(config, record, check, ema, trains)
+            if ranks.first:
+                early = _measure(config, record, check, ema, trains)
+            record, early = ranks.told((record, early))
             meter.advance(message=f"validation RSUM {record.validations[-1]['rsum']:.1f}")
         else:
             meter.advance()
         due = time.monotonic() - saved > 60 * config.run.save_minutes
+        if not ranks.first:
+            continue
         if due or early or last or record.step % config.run.save_steps == 0:
             save_state(config.state_dir, record, model, ema, optimizer)
             saved = time.monotonic()
-    if record.best is not None:
-        load_best(config.state_dir, ema)
-    identity = _finish(config, ema, supply, check, datasets, validation, start, record)
+    identity: ModelIdentity | None = None
+    if ranks.first:
+        if record.best is not None:
+            load_best(config.state_dir, ema)
+        identity = _finish(config, ema, supply, check, datasets, validation, start, record)
+    identity = ranks.told(identity)
+    assert identity is not None
     return TrainReport(
         output=str(config.output),
         model=identity,
@@ -145,15 +169,19 @@ def train(
     )
 
 
+def _silent(_: str) -> None:
+    """What the other processes of a training have to say, the first one has said."""
+
+
 def read_data(config: TrainConfig, warn: Warn) -> tuple[list[PairDataset], PairDataset]:
     """Training lists and validation pairs, as ``[data]`` says. Raises `DataError` where there is too little."""
-    refuse = config.data.bad_rows == "refuse"
-    sets = read_many(config.data.train, bad_rows="refuse" if refuse else "skip")
+    bad_rows: BadRows = "refuse" if config.data.bad_rows == "refuse" else "skip"
+    sets = read_sets(config.data.train, bad_rows=bad_rows)
     for dataset in sets:
         warn_bad_rows(dataset, warn)
     if config.data.validation:
         validation = PairDataset(())
-        for part in read_many(config.data.validation, bad_rows="refuse" if refuse else "skip"):
+        for part in read_sets(config.data.validation, split="val", bad_rows=bad_rows):
             warn_bad_rows(part, warn)
             validation = validation + part
         kept = sets
@@ -205,6 +233,15 @@ def _measure(config: TrainConfig, record: RunRecord, check: Validation, ema: Ema
     return config.run.patience > 0 and record.stale >= config.run.patience
 
 
+def learned_texts(datasets: Sequence[PairDataset], most: int = 4096, seed: int = 0) -> list[str]:
+    """The different phrases and captions of pairs: phrases first, for that is how people ask, then captions at random,
+    ``most`` in all."""
+    phrases = dict.fromkeys(text for d in datasets for pair in d.pairs for text in pair.phrases)
+    captions = list(dict.fromkeys(t for d in datasets for pair in d.pairs for t in pair.captions if t not in phrases))
+    drawn = [captions[i] for i in np.random.default_rng(seed).permutation(len(captions))]
+    return [*phrases, *drawn][:most]
+
+
 def _finish(
     config: TrainConfig,
     ema: Ema,
@@ -221,6 +258,15 @@ def _finish(
     if held is not None and len(held) < 10:
         held = None
     reference = build_reference(vectors, held_out=held, seed=config.run.seed) if len(vectors) >= 10 else None
+    if reference is not None:
+        learned, kept_out = learned_texts(datasets), learned_texts([validation])
+        unseen = [text for text in kept_out if text not in set(learned)]
+        reference = with_phrases(
+            reference,
+            supply.mean_hidden(ema.model, learned),
+            held_out=supply.mean_hidden(ema.model, unseen) if unseen else None,
+            seed=config.run.seed,
+        )
     card = write_card(config, ema.model.config, datasets, start.origin, start.card, record)
     # The pairs kept out count too: they chose the weights.
     origins = trained_on((p for d in (*datasets, validation) for p in d.pairs), start.tokenizer_files)

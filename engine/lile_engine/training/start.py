@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from lile_engine.errors import ConfigError, ModelError
+from lile_engine.model.canonical import canonical_start
 from lile_engine.model.checkpoint import load_checkpoint
 from lile_engine.model.config import MODEL_TYPE, LileConfig
 from lile_engine.model.create import create_lile
@@ -15,7 +19,13 @@ from lile_engine.model.library import CARD
 from lile_engine.model.lile import Lile
 from lile_engine.model.load import resolve_model
 from lile_engine.model.text import PhraseTokenizer, read_tokenizer
+from lile_engine.training.batches import Sampler
 from lile_engine.training.config import TrainConfig
+from lile_engine.training.pairs import PairDataset
+from lile_engine.training.supply import Supply
+
+# Pairs that the closed form is computed from: some ten for each channel of the joined features.
+_CLOSED_FORM_PAIRS = 6000
 
 
 @dataclass(frozen=True)
@@ -63,3 +73,30 @@ def _new(config: TrainConfig) -> Start:
     model = create_lile(lile, text, weights, seed=config.run.seed)
     tokenizer = PhraseTokenizer(read_tokenizer(source), model.config.max_text_tokens)
     return Start(model, tokenizer, source, "new", "")
+
+
+def start_in_closed_form(model: Lile, supply: Supply, datasets: Sequence[PairDataset], config: TrainConfig) -> None:
+    """Puts everything but the frozen encoders where the closed form says, from pairs in the shares of the training.
+
+    Raises `ConfigError` where an encoder trains: its features would not stay what the closed form was found on.
+    """
+    if not (supply.frozen_images and supply.frozen_texts) or config.model.start != "new":
+        raise ConfigError("[model] closed_form is for a new model with frozen encoders; leave it out.")
+    data = config.data
+    sampler = Sampler(
+        datasets,
+        batch=64,
+        views=data.views,
+        seed=config.run.seed + 1,
+        weights=data.weights,
+        phrase_share=data.phrase_share,
+    )
+
+    def batches() -> Iterator[tuple[Sequence[Tensor], Tensor, Tensor]]:
+        for step in range(_CLOSED_FORM_PAIRS // 64):
+            given = supply.input(sampler.at(step))
+            assert not isinstance(given.pictures, Tensor)
+            assert isinstance(given.texts, Tensor)
+            yield given.pictures, given.texts, given.mask
+
+    canonical_start(model, batches())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,18 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = create_lile(TINY, seed=3).eval()
     save_checkpoint(root / "model", model, tokenizer, "# tiny\n", None)
     return root / "model"
+
+
+@pytest.fixture(scope="session")
+def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tokenizer alone: what a new model with a text encoder from scratch begins with."""
+    return write_tokenizer(tmp_path_factory.mktemp("words") / "tokenizer")
+
+
+@pytest.fixture(scope="session")
+def tiny_sizes() -> dict[str, object]:
+    """The sizes of the tiny model as ``[model] config`` has them."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(TINY).items()}
 
 
 @pytest.fixture(scope="session")

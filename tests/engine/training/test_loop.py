@@ -19,17 +19,22 @@ import torch
 from safetensors.torch import load_file
 
 from lile_engine.errors import Cancelled, ConfigError, DataError, ModelError
+from lile_engine.model.checkpoint import load_checkpoint
 from lile_engine.model.load import load_model
 from lile_engine.progress import CancelToken, Progress
 from lile_engine.slides import open_slide
+from lile_engine.training.batches import Sampler
 from lile_engine.training.config import TrainConfig, config_from_dict, config_to_toml
+from lile_engine.training.distributed import ALONE
 from lile_engine.training.evaluate import evaluate
 from lile_engine.training.loop import train
+from lile_engine.training.optim import parameter_groups
 from lile_engine.training.pairs import read_pairs
-from lile_engine.training.step import StepInfo
+from lile_engine.training.step import StepInfo, parallel_losses, train_step
+from lile_engine.training.supply import Supply
 
 
-def _config(model: Path, pairs: Path, output: Path, **sections: dict[str, object]) -> TrainConfig:
+def _config(model: Path, pairs: Path, output: Path, /, **sections: dict[str, object]) -> TrainConfig:
     table: dict[str, object] = {
         "output": str(output),
         "model": {"start": str(model)},
@@ -95,6 +100,35 @@ def test_hinge_trains_too(tiny_model: Path, pairs: Path, tmp_path: Path) -> None
     infos: list[StepInfo] = []
     train(_config(tiny_model, pairs, tmp_path / "out", loss={"kind": "hinge"}), on_step=infos.append)
     assert np.mean([i.loss for i in infos[-5:]]) < np.mean([i.loss for i in infos[:5]])
+
+
+def test_mixed_precision_learns_much_the_same(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
+    ends = []
+    for bf16 in (False, True):
+        infos: list[StepInfo] = []
+        train(_config(tiny_model, pairs, tmp_path / str(bf16), optim={"bf16": bf16}), on_step=infos.append)
+        ends.append(np.mean([i.loss for i in infos[-5:]]))
+        assert ends[-1] < 0.8 * infos[0].loss
+    assert ends[1] == pytest.approx(ends[0], rel=0.15)
+
+
+def test_gradients_are_clipped(tiny_model: Path, pairs: Path) -> None:
+    checkpoint = load_checkpoint(tiny_model)
+    config = _config(tiny_model, pairs, Path("unused"))
+    model = checkpoint.model.train()
+    model.freeze(image=True, text=True)
+    data = read_pairs(pairs)
+    supply = Supply(config, model, checkpoint.tokenizer, [data], torch.device("cpu"))
+    batch = supply.input(Sampler([data], batch=16, views=1, seed=1).at(0))
+    optimizer = torch.optim.AdamW(parameter_groups(model, config.optim))
+    norms = []
+    for clip in (1e9, 0.01):
+        train_step(
+            parallel_losses(model, ALONE), optimizer, batch, config.loss, rate=0.0, clip=clip, bf16=False, seed=(1, 0)
+        )
+        norms.append(torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm())
+    assert norms[0] > 0.02
+    assert norms[1] == pytest.approx(0.01, rel=1e-3)
 
 
 def test_cancelled_then_resumed_equals_never_interrupted(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
@@ -274,3 +308,29 @@ def test_bad_rows_are_told(tiny_model: Path, make_pairs: Callable[..., Path], tm
     assert "line 33" in told[0]
     with pytest.raises(DataError, match="line 33"):
         train(_config(tiny_model, folder, tmp_path / "out", data={"bad_rows": "refuse"}))
+
+
+def _new_config(
+    source: Path, sizes: dict[str, object], pairs: Path, output: Path, closed: bool, **optim: object
+) -> TrainConfig:
+    model = {"start": "new", "text_source": str(source), "config": sizes, "closed_form": closed}
+    return _config(source, pairs, output, model=model, data={"validation": [str(pairs)]}, optim=optim)
+
+
+def test_closed_form_begins_where_steps_would_have_to_lead(
+    tokenizer_folder: Path, tiny_sizes: dict[str, object], pairs: Path, tmp_path: Path
+) -> None:
+    found = []
+    for closed in (False, True):
+        output = tmp_path / f"closed-{closed}"
+        report = train(_new_config(tokenizer_folder, tiny_sizes, pairs, output, closed, steps=1, lr=1e-6, ema=0.0))
+        assert report.best_rsum is not None
+        found.append(report.best_rsum)
+    assert found[1] > found[0] + 50
+
+
+def test_closed_form_needs_frozen_encoders(
+    tokenizer_folder: Path, tiny_sizes: dict[str, object], pairs: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="closed_form"):
+        train(_new_config(tokenizer_folder, tiny_sizes, pairs, tmp_path / "out", True, steps=1, text_encoder=0.1))
