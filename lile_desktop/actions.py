@@ -10,13 +10,15 @@ from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 from lile_desktop.icons import icon
+from lile_desktop.text import tr
 
 MENUS = ("File", "Edit", "View", "Search", "Archive", "Tools", "Help")
 
 
 @dataclass(frozen=True)
 class ActionSpec:
-    """One thing to do. A change of ``section`` within a menu draws a separator; ``choice`` groups exclusive ones."""
+    """One thing to do. A change of ``section`` within a menu draws a separator; ``choice`` groups exclusive ones; those
+    with the same ``submenu`` stand together in it."""
 
     id: str
     menu: str
@@ -27,6 +29,7 @@ class ActionSpec:
     icon: str = ""
     checkable: bool = False
     choice: str = ""
+    submenu: str = ""
 
 
 ACTIONS: tuple[ActionSpec, ...] = (
@@ -36,10 +39,18 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("close_slide", "File", 0, "Close slide", "Take the slide in view off the list", ("Ctrl+W",)),
     ActionSpec("properties", "File", 1, "Slide properties…", "All that the file says about this slide", ("Ctrl+I",)),
     ActionSpec("save_picture", "File", 1, "Save view as picture…", "Save what the canvas shows as PNG", ("Ctrl+E",)),
+    ActionSpec("import_regions", "File", 1, "Import regions…", "Add the regions of a GeoJSON file"),
+    ActionSpec("export_regions", "File", 1, "Export regions…", "Write the regions as GeoJSON, as QuPath reads it"),
     ActionSpec("quit", "File", 2, "Quit", "Close LILE Desktop", ("Ctrl+Q",)),
     ActionSpec("undo", "Edit", 0, "Undo", "Take back the last change of a region", ("Ctrl+Z",)),
     ActionSpec("redo", "Edit", 0, "Redo", "Do again what was taken back", ("Ctrl+Shift+Z",)),
     ActionSpec("delete_region", "Edit", 1, "Delete region", "Delete the selected region", ("Del",), "trash"),
+    ActionSpec("select_all", "Edit", 1, "Select all regions", "Select every region of this slide", ("Ctrl+A",)),
+    ActionSpec("name_region", "Edit", 1, "Name region…", "Name the selected region", ("F2",)),
+    ActionSpec("merge_regions", "Edit", 1, "Merge regions", "Make one region of the selected ones"),
+    ActionSpec("cut_regions", "Edit", 1, "Cut smaller ones out", "Cut the smaller selected regions out of the largest"),
+    ActionSpec("split_region", "Edit", 1, "Split region", "Make a region of each part of the selected ones"),
+    ActionSpec("lock_regions", "Edit", 1, "Lock regions", "Guard the selected regions against change, or free them"),
     ActionSpec("settings", "Edit", 2, "Settings…", "Appearance, tiles, device", ("Ctrl+,",), "gear"),
     ActionSpec("page_viewer", "View", 0, "Viewer", "Show the slide", ("Ctrl+1",), "", True, "page"),
     ActionSpec("page_archive", "View", 0, "Archive", "Show the archive", ("Ctrl+2",), "", True, "page"),
@@ -47,16 +58,108 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("fit", "View", 1, "Whole slide", "Fit the whole slide into the view", ("0",), "frame-corners"),
     ActionSpec("zoom_in", "View", 1, "Zoom in", "Twice as large", ("+", "="), "magnifying-glass-plus"),
     ActionSpec("zoom_out", "View", 1, "Zoom out", "Half as large", ("-",), "magnifying-glass-minus"),
-    ActionSpec("mag_10", "View", 1, "10x", "Objective magnification 10x", ("4",)),
-    ActionSpec("mag_20", "View", 1, "20x", "Objective magnification 20x", ("5",)),
-    ActionSpec("mag_40", "View", 1, "40x", "Objective magnification 40x", ("6",)),
-    ActionSpec("go_back", "View", 1, "Back", "To the place looked at before", ("Alt+Left",), "arrow-left"),
-    ActionSpec("go_forward", "View", 1, "Forward", "To the place gone back from", ("Alt+Right",), "arrow-right"),
-    ActionSpec("clear_layers", "View", 2, "Clear overlays", "Take heat map and attention off the slide", ("Esc",)),
-    ActionSpec("toggle_regions", "View", 2, "Show regions", "Show or hide the regions", ("A",), "", True),
-    ActionSpec("toggle_left", "View", 3, "Left panel", "Show or hide slides, regions and layers", ("F7",), "", True),
-    ActionSpec("toggle_right", "View", 3, "Right panel", "Show or hide search and answers", ("F8",), "", True),
-    ActionSpec("full_screen", "View", 3, "Full screen", "Use the whole screen", ("F11",), "", True),
+    ActionSpec("mag_1", "View", 1, "1x", "Objective magnification 1x", ("1",), submenu="Magnification"),
+    ActionSpec("mag_2", "View", 1, "2x", "Objective magnification 2x", ("2",), submenu="Magnification"),
+    ActionSpec("mag_5", "View", 1, "5x", "Objective magnification 5x", ("3",), submenu="Magnification"),
+    ActionSpec("mag_10", "View", 1, "10x", "Objective magnification 10x", ("4",), submenu="Magnification"),
+    ActionSpec("mag_20", "View", 1, "20x", "Objective magnification 20x", ("5",), submenu="Magnification"),
+    ActionSpec("mag_40", "View", 1, "40x", "Objective magnification 40x", ("6",), submenu="Magnification"),
+    ActionSpec("mag_80", "View", 1, "80x", "Objective magnification 80x", ("7",), submenu="Magnification"),
+    ActionSpec("turn_left", "View", 2, "Turn left", "Turn the picture by 90 degrees to the left", ("[",)),
+    ActionSpec("turn_right", "View", 2, "Turn right", "Turn the picture by 90 degrees to the right", ("]",)),
+    ActionSpec("mirror", "View", 2, "Mirror", "Exchange left and right", ("X",)),
+    ActionSpec("display", "View", 2, "Brightness and colour…", "Brightness, contrast, gamma, any angle", ("Shift+C",)),
+    ActionSpec("go_back", "View", 3, "Back", "To the place looked at before", ("Alt+Left",), "arrow-left"),
+    ActionSpec("go_forward", "View", 3, "Forward", "To the place gone back from", ("Alt+Right",), "arrow-right"),
+    ActionSpec("go_to_place", "View", 3, "Go to position…", "Go to a place given in microns", ("Ctrl+G",)),
+    ActionSpec("bookmark", "View", 3, "Bookmark this place…", "Keep this place under a name", ("Ctrl+D",)),
+    ActionSpec("next_bookmark", "View", 3, "Next bookmark", "Visit the bookmarks of this slide in turn", ("Ctrl+J",)),
+    ActionSpec("views_1", "View", 4, "One view", "Show one slide", ("Alt+1",), "", True, "views", "Side by side"),
+    ActionSpec(
+        "views_2",
+        "View",
+        4,
+        "Two views",
+        "Two slides side by side",
+        ("Alt+2",),
+        "columns",
+        True,
+        "views",
+        "Side by side",
+    ),
+    ActionSpec(
+        "views_3", "View", 4, "Three views", "Three slides side by side", ("Alt+3",), "", True, "views", "Side by side"
+    ),
+    ActionSpec(
+        "views_4", "View", 4, "Four views", "Four slides side by side", ("Alt+4",), "", True, "views", "Side by side"
+    ),
+    ActionSpec(
+        "link_views",
+        "View",
+        4,
+        "Link views",
+        "Views move together as they stand",
+        ("Alt+0",),
+        "link",
+        True,
+        "",
+        "Side by side",
+    ),
+    ActionSpec("clear_layers", "View", 5, "Clear overlays", "Take heat map and attention off the slide", ("Esc",)),
+    ActionSpec(
+        "toggle_regions", "View", 5, "Show regions", "Show or hide the regions", ("A",), "", True, "", "On the slide"
+    ),
+    ActionSpec(
+        "toggle_overlays",
+        "View",
+        5,
+        "Show layers",
+        "Show or hide heat map and attention",
+        ("H",),
+        "",
+        True,
+        "",
+        "On the slide",
+    ),
+    ActionSpec(
+        "toggle_grid",
+        "View",
+        5,
+        "Tile grid",
+        "Show the tiles that the archive cuts here",
+        ("G",),
+        "",
+        True,
+        "",
+        "On the slide",
+    ),
+    ActionSpec(
+        "toggle_minimap",
+        "View",
+        5,
+        "Minimap",
+        "Show or hide the whole slide in the corner",
+        ("N",),
+        "",
+        True,
+        "",
+        "On the slide",
+    ),
+    ActionSpec(
+        "toggle_scale_bar",
+        "View",
+        5,
+        "Scale bar",
+        "Show or hide scale bar and position",
+        ("S",),
+        "",
+        True,
+        "",
+        "On the slide",
+    ),
+    ActionSpec("toggle_left", "View", 6, "Left panel", "Show or hide slides, regions and layers", ("F7",), "", True),
+    ActionSpec("toggle_right", "View", 6, "Right panel", "Show or hide search and answers", ("F8",), "", True),
+    ActionSpec("full_screen", "View", 6, "Full screen", "Use the whole screen", ("F11",), "", True),
     ActionSpec(
         "focus_search",
         "Search",
@@ -131,14 +234,14 @@ class ActionRegistry(QObject):
     def bind(self, action_id: str, function: Callable[..., object]) -> QAction:
         """Makes the action ``action_id`` call ``function`` (with its checked state where checkable)."""
         spec = self.specs[action_id]
-        action = QAction(spec.text, self._window)
+        action = QAction(tr(spec.text), self._window)
         action.setObjectName(spec.id)
         action.setShortcuts([QKeySequence(s) for s in spec.shortcuts])
         action.setCheckable(spec.checkable)
         action.setProperty("icon_name", spec.icon)
         keys = f" ({shortcut_text(spec)})" if spec.shortcuts else ""
-        action.setToolTip(spec.tip + keys)
-        action.setStatusTip(spec.tip)
+        action.setToolTip(tr(spec.tip) + keys)
+        action.setStatusTip(tr(spec.tip))
         if spec.checkable and not spec.choice:
             action.toggled.connect(function)
         else:
@@ -165,17 +268,19 @@ class ActionRegistry(QObject):
                 self._actions[spec.id].setIconVisibleInMenu(False)
 
     def fill_menu_bar(self, bar: QMenuBar) -> dict[str, QMenu]:
-        """One menu for each name in `MENUS` that has an action."""
+        """One menu for each name in `MENUS` that has an action, and the submenus; all of them by name."""
         menus: dict[str, QMenu] = {}
         for name in MENUS:
             specs = [spec for spec in self.bound() if spec.menu == name]
             if not specs:
                 continue
-            menu = menus[name] = bar.addMenu(f"&{name}")
+            menu = menus[name] = bar.addMenu("&" + tr(name))
             for before, spec in zip([None, *specs], specs, strict=False):
                 if before is not None and before.section != spec.section:
                     menu.addSeparator()
-                menu.addAction(self._actions[spec.id])
+                if spec.submenu and (before is None or before.submenu != spec.submenu):
+                    menus[spec.submenu] = menu.addMenu(tr(spec.submenu))
+                menus[spec.submenu or name].addAction(self._actions[spec.id])
         return menus
 
 

@@ -13,6 +13,7 @@ from lile_desktop.jobs import Job, JobQueue, JobState
 from lile_desktop.notices import Level, Notice
 from lile_desktop.questions import slides_question
 from lile_desktop.settings import SettingsStore
+from lile_desktop.text import tr
 from lile_desktop.training import TrainRequest, train_config, write_config
 from lile_engine.answers import EngineInfo, EngineSetup
 from lile_engine.archive.rows import SlideRow
@@ -68,7 +69,7 @@ class ArchiveDesk(QObject):
 
     def new_archive(self, folder: str) -> None:
         """Makes an empty archive and switches to it."""
-        job = self._run("Making the archive", ["archive", "init", folder], reports=False)
+        job = self._run(tr("Making the archive"), ["archive", "init", folder], reports=False)
         job.finished.connect(lambda: self.use_archive(folder) if job.state is JobState.DONE else None)
 
     def index(self, paths: Sequence[str], slide_mpp: float | None = None) -> None:
@@ -80,7 +81,11 @@ class ArchiveDesk(QObject):
         arguments += ["--device", spec.device]
         if slide_mpp is not None:
             arguments += ["--slide-mpp", f"{slide_mpp:g}"]
-        title = f"Indexing {Path(paths[0]).name}" if len(paths) == 1 else f"Indexing {len(paths)} slides"
+        title = (
+            tr("Indexing {0}").format(Path(paths[0]).name)
+            if len(paths) == 1
+            else tr("Indexing {0} slides").format(len(paths))
+        )
         self._after(self._run(title, arguments), self._reload)
 
     def import_captions(self, file: str) -> None:
@@ -108,7 +113,7 @@ class ArchiveDesk(QObject):
         if not self._need_archive():
             return
         arguments = ["archive", "reembed", self.archive, "--model", folder, "--device", self._settings.value.device]
-        job = self._run(f"Embedding the archive with {Path(folder).name}", arguments)
+        job = self._run(tr("Embedding the archive with {0}").format(Path(folder).name), arguments)
         job.finished.connect(lambda: self._on_reembedded(job))
 
     def model_folder(self) -> str:
@@ -136,7 +141,9 @@ class ArchiveDesk(QObject):
         if not self.archive:
             self.notice.emit(
                 Notice(
-                    "No archive is open yet; wait for the demo, or make one with Archive, New archive.", "", Level.INFO
+                    tr("No archive is open yet; wait for the demo, or make one with Archive, New archive."),
+                    "",
+                    Level.INFO,
                 )
             )
         return bool(self.archive)
@@ -185,9 +192,9 @@ class ArchiveDesk(QObject):
 def trained_sentence(name: str, result: dict[str, Any]) -> str:
     """What came out of a training, from the report of ``lile train``."""
     steps, pairs = result.get("steps"), result.get("pairs")
-    text = f"The model {name} is saved"
+    text = tr("The model {0} is saved").format(name)
     if steps and pairs:
-        text += f" after {steps} steps on {pairs} pairs"
+        text += tr(" after {0} steps on {1} pairs").format(steps, pairs)
     if isinstance(best := result.get("best_rsum"), int | float):
-        text += f"; sum of recalls on the pairs kept out {best:.0f} of 600"
+        text += tr("; sum of recalls on the pairs kept out {0:.0f} of 600").format(best)
     return text + "."

@@ -16,6 +16,7 @@ from lile_desktop.questions import (
     region_attention_question,
     region_question,
 )
+from lile_desktop.text import tr
 from lile_desktop.words import PhraseWord
 from lile_engine.answers import Answer, AttentionAnswer, PatchPlace, RegionRequest
 from lile_engine.progress import Progress
@@ -106,23 +107,25 @@ class Asker(QObject):
         """What is this region, and what is like it?"""
         self.set_subject(None)
         steps = region_question(request, self.seconds_per_tile(), results)
-        self._ask("Looking at the region", "looking at the region", steps, self._on_answer)
+        self._ask(tr("Looking at the region"), tr("looking at the region"), steps, self._on_answer)
 
     def ask_phrase(self, text: str, results: int) -> None:
         """Where is this?"""
         if not text.strip():
-            self.notice.emit(Notice("Type a phrase first, for example keratin pearls.", level=Level.INFO))
+            self.notice.emit(Notice(tr("Type a phrase first, for example keratin pearls."), level=Level.INFO))
             return
         self.set_subject(None)
-        self._ask("Searching", "searching for the phrase", phrase_question(text.strip(), results), self._on_answer)
+        self._ask(
+            tr("Searching"), tr("searching for the phrase"), phrase_question(text.strip(), results), self._on_answer
+        )
 
     def ask_heat(self, slide: str, identity: str, text: str) -> None:
         """Where on this slide is it likely?"""
         if not text.strip():
-            self.notice.emit(Notice("Type a phrase first; the heat map shows where it fits.", level=Level.INFO))
+            self.notice.emit(Notice(tr("Type a phrase first; the heat map shows where it fits."), level=Level.INFO))
             return
         steps = heat_question(identity, slide, text.strip())
-        self._ask("Drawing the heat map", "drawing the heat map", steps, self.heat_ready.emit)
+        self._ask(tr("Drawing the heat map"), tr("drawing the heat map"), steps, self.heat_ready.emit)
 
     def cancel(self) -> None:
         """Stops the question that is under way."""
@@ -190,7 +193,9 @@ class Asker(QObject):
         dropped = ticket is self._ticket and not ticket.cancel_asked
         self._over(ticket)
         if dropped:
-            sentence = f"{title}: the archive was loaded anew meanwhile, so the question was dropped; ask it again."
+            sentence = tr(
+                "{0}: the archive was loaded anew meanwhile, so the question was dropped; ask it again."
+            ).format(title)
             self.notice.emit(Notice(sentence, level=Level.INFO))
 
     def _on_progress(self, ticket: Ticket, title: str, progress: Progress) -> None:

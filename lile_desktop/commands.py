@@ -13,6 +13,7 @@ from lile_desktop.notices import Level, Notice
 from lile_desktop.panels.notice_bar import NoticeBar
 from lile_desktop.settings import SettingsStore
 from lile_desktop.slide_desk import SLIDE_SUFFIXES, SlideDesk
+from lile_desktop.text import tr
 from lile_desktop.viewer.slide_view import SlideView
 from lile_engine.paths import models_dir
 
@@ -39,7 +40,7 @@ class Commands(QObject):
 
     def open_slides(self) -> list[str]:
         """The slides chosen in the dialog."""
-        return self._choose_slides("Open slides")
+        return self._choose_slides(tr("Open slides"))
 
     def close_slide(self) -> None:
         """Takes the slide in view off the list."""
@@ -66,14 +67,18 @@ class Commands(QObject):
         if entry is None:
             return
         suggested = str(Path(self._settings.value.last_folder) / f"{Path(entry.name).stem}-view.png")
-        file, _ = QFileDialog.getSaveFileName(self._window, "Save view as picture", suggested, "PNG picture (*.png)")
+        file, _ = QFileDialog.getSaveFileName(
+            self._window, tr("Save view as picture"), suggested, tr("PNG picture (*.png)")
+        )
         if not file:
             return
         file = file if Path(file).suffix else file + ".png"
         if self._view.picture().save(file):
-            self._notices.show_notice(Notice(f"The view is saved in {file}.", level=Level.INFO))
+            self._notices.show_notice(Notice(tr("The view is saved in {0}.").format(file), level=Level.INFO))
         else:
-            self._notices.show_notice(Notice(f"The picture cannot be written to {file}; choose another folder."))
+            self._notices.show_notice(
+                Notice(tr("The picture cannot be written to {0}; choose another folder.").format(file))
+            )
 
     def edit_settings(self) -> None:
         """Shows the settings."""
@@ -86,19 +91,19 @@ class Commands(QObject):
 
     def open_archive(self) -> None:
         """Chooses another archive."""
-        folder = QFileDialog.getExistingDirectory(self._window, "Open archive", self._archive.archive)
+        folder = QFileDialog.getExistingDirectory(self._window, tr("Open archive"), self._archive.archive)
         if folder:
             self._archive.use_archive(folder)
 
     def new_archive(self) -> None:
         """Chooses an empty folder for a new archive."""
-        folder = QFileDialog.getExistingDirectory(self._window, "Empty folder for the new archive")
+        folder = QFileDialog.getExistingDirectory(self._window, tr("Empty folder for the new archive"))
         if folder:
             self._archive.new_archive(folder)
 
     def index_slides(self) -> None:
         """Chooses slides to add to the archive."""
-        self._archive.index(self._choose_slides("Index slides"))
+        self._archive.index(self._choose_slides(tr("Index slides")))
 
     def index_this(self) -> None:
         """Adds the slide in view to the archive, with its scale where the user gave it."""
@@ -112,14 +117,14 @@ class Commands(QObject):
 
     def use_model(self) -> None:
         """Chooses the folder of another model: LILE or of the CLIP family."""
-        folder = QFileDialog.getExistingDirectory(self._window, "Folder of the model", str(models_dir()))
+        folder = QFileDialog.getExistingDirectory(self._window, tr("Folder of the model"), str(models_dir()))
         if folder:
             self._archive.use_model(folder)
 
     def import_captions(self) -> None:
         """Chooses a caption library."""
         file, _ = QFileDialog.getOpenFileName(
-            self._window, "Import captions", self._settings.value.last_folder, CAPTION_FILTER
+            self._window, tr("Import captions"), self._settings.value.last_folder, CAPTION_FILTER
         )
         if file:
             self._archive.import_captions(file)

@@ -19,6 +19,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, SignalInstance
 
 from lile_desktop.engine_process import EngineProcess
 from lile_desktop.notices import Notice, notice_from
+from lile_desktop.text import tr
 from lile_engine.answers import EngineInfo, EngineSetup
 from lile_engine.errors import LileError
 from lile_engine.progress import Progress
@@ -243,7 +244,7 @@ class EngineClient(QObject):
     def _fail_queue(self) -> None:
         waiting, self._queue = self._queue, []
         for _, _, ticket, _ in waiting:
-            notice = Notice("The engine is not running: see the message above, then Tools, Restart engine.")
+            notice = Notice(tr("The engine is not running: see the message above, then Tools, Restart engine."))
             self._end(ticket, lambda t=ticket, n=notice: t.failed.emit(n))  # type: ignore[misc]
 
     def _on_reply(self, reply: Reply) -> None:
@@ -266,11 +267,15 @@ class EngineClient(QObject):
         self._drop_process()
         was_loading = busy is not None and busy[1].priority is Priority.LOAD
         if busy is not None:
-            sentence = f"The engine stopped unexpectedly while {busy[0].doing}"
-            end = "; choose Tools, Restart engine." if was_loading else "; it was started again, so ask once more."
+            sentence = tr("The engine stopped unexpectedly while {0}").format(busy[0].doing)
+            end = (
+                tr("; choose Tools, Restart engine.")
+                if was_loading
+                else tr("; it was started again, so ask once more.")
+            )
             self._advance(busy[0], None, EngineDiedError(sentence + end))
         else:
-            self.notice.emit(Notice("The engine stopped unexpectedly; it was started again."))
+            self.notice.emit(Notice(tr("The engine stopped unexpectedly; it was started again.")))
         # A worker that dies while loading would do so for ever.
         if was_loading:
             self._set_state(EngineState.FAILED)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lile_desktop.text import tr
 from lile_engine.answers import Answer
 from lile_engine.retrieval.results import Hit
 
-OUTSIDE_WARNING = 0.8  # above this a picture is called unlike all that the model has learned
+OUTSIDE_WARNING = 0.8  # from here on a picture or phrase lies outside what the model has learned
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def card_title(hit: Hit) -> str:
 def card_line(hit: Hit) -> str:
     """What stands beside the score: the place in mm (the unit stands above the gallery), or a case's patches."""
     if hit.kind == "case":
-        return f"{len(hit.evidence)} patches" if hit.evidence else ""
+        return tr("{0} patches").format(len(hit.evidence)) if hit.evidence else ""
     return hit_place_text(hit).removesuffix(" mm")
 
 
@@ -54,7 +55,7 @@ def hit_place_text(hit: Hit) -> str:
 
 def caption_source(hit: Hit) -> str:
     """Where a caption comes from, for its second line."""
-    parts = (slide_stem(hit), f"case {hit.case}" if hit.case and hit.case_known else "")
+    parts = (slide_stem(hit), tr("case {0}").format(hit.case) if hit.case and hit.case_known else "")
     return "  ".join(part for part in parts if part)
 
 
@@ -63,35 +64,56 @@ def hit_tooltip(hit: Hit) -> str:
     lines = [f"{hit.slide}  at {hit_place_text(hit)}".removesuffix("  at ")] if hit.slide else []
     if hit.caption:
         lines.append(f"“{hit.caption}”" + (f", {hit.source}" if hit.source else ""))
-    lines.append(f"score {hit.score:.3f}" + "".join(f", {n} {v:.3f}" for n, v in sorted(hit.scores.items())))
+    lines.append(
+        tr("score {0:.3f}").format(hit.score) + "".join(f", {n} {v:.3f}" for n, v in sorted(hit.scores.items()))
+    )
     if hit.x is not None:
-        lines.append(f"x {hit.x}, y {hit.y}, size {hit.size} level-0 px" + (f", {hit.mpp:g} µm/px" if hit.mpp else ""))
+        lines.append(
+            tr("x {0}, y {1}, size {2} level-0 px").format(hit.x, hit.y, hit.size)
+            + (tr(", {0:g} µm/px").format(hit.mpp) if hit.mpp else "")
+        )
     if hit.case:
-        lines.append(f"case {hit.case}" + ("" if hit.case_known else " (no case known, so the slide itself)"))
+        lines.append(
+            tr("case {0}").format(hit.case) + ("" if hit.case_known else tr(" (no case known, so the slide itself)"))
+        )
     if hit.outside is not None:
-        lines.append(f"unlike the model's training: {hit.outside:.0%}")
+        lines.append(tr("outside what this model has learned: {0:.0%}").format(hit.outside))
     return "\n".join(lines)
+
+
+def _phrase_warning(answer: Answer) -> str:
+    if answer.phrase_outside is None or answer.phrase_outside < OUTSIDE_WARNING:
+        return ""
+    return tr("This phrase lies outside what this model has learned; its hits mean little.")
 
 
 def answer_texts(answer: Answer, mpps: tuple[float, ...] = ()) -> AnswerTexts:
     """The lines above an answer; ``mpps`` are the scales of the tiles in the archive."""
-    ranked = "by vector and cross-attention" if answer.final else "by vector, re-ranking…"
+    ranked = tr("by vector and cross-attention") if answer.final else tr("by vector, re-ranking…")
     if answer.region is None:
-        return AnswerTexts(f"“{answer.phrase}”", f"{ranked[0].upper()}{ranked[1:]}; places in mm", "")
+        return AnswerTexts(
+            f"“{answer.phrase}”",
+            tr("{0}; places in mm").format(ranked[0].upper() + ranked[1:]),
+            _phrase_warning(answer),
+        )
     region, state = answer.region, answer.state
     tiles = len(state.tiles) if state else len(region.tiles)
-    parts = [f"1 tile at {region.spec.mpp:g} µm/px" if tiles == 1 else f"{tiles} tiles at {region.spec.mpp:g} µm/px"]
+    parts = [
+        tr("1 tile at {0:g} µm/px").format(region.spec.mpp)
+        if tiles == 1
+        else tr("{0} tiles at {1:g} µm/px").format(tiles, region.spec.mpp)
+    ]
     if region.stored:
-        parts.append(f"{region.stored} from the archive")
+        parts.append(tr("{0} from the archive").format(region.stored))
     if region.background:
-        parts.append(f"{region.background} of background left out")
+        parts.append(tr("{0} of background left out").format(region.background))
     warnings = []
     if state is not None and state.failed:
-        warnings.append(f"{len(state.failed)} tiles could not be read.")
+        warnings.append(tr("{0} tiles could not be read.").format(len(state.failed)))
     if state is not None and state.outside is not None and state.outside >= OUTSIDE_WARNING:
-        warnings.append("This region is unlike all that the model has learned; take the answer with care.")
+        warnings.append(tr("This region lies outside what this model has learned; take the answer with care."))
     if mpps and region.spec.mpp not in mpps:
         held = ", ".join(f"{mpp:g}" for mpp in mpps)
-        warnings.append(f"The archive holds tiles at {held} µm/px, so likeness to these means less.")
-    title = f"Region of {Path(region.slide).stem}"
+        warnings.append(tr("The archive holds tiles at {0} µm/px, so likeness to these means less.").format(held))
+    title = tr("Region of {0}").format(Path(region.slide).stem)
     return AnswerTexts(title, f"{', '.join(parts)}; {ranked}", " ".join(warnings))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
+import os
 import sys
 from collections import deque
 from collections.abc import Sequence
@@ -15,10 +17,12 @@ from typing import Any
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from lile_desktop.notices import Level, Notice
+from lile_desktop.text import tr
 from lile_engine.progress import Progress
 
 # A console program on Windows does not hear a polite request, so it would only wait there.
 CLOSING_MS = 3_000
+NICENESS = 10
 PATIENCE_MS = 0 if sys.platform == "win32" else 10_000
 
 
@@ -93,7 +97,9 @@ def duration_text(seconds: float) -> str:
 def progress_text(progress: Progress) -> str:
     """What the jobs bar says: "3/12 slides  212 tiles/s  4 min left"."""
     parts = [progress.message] if progress.message else []
-    if progress.total > 0:
+    if progress.total > 0 and progress.unit == "%":
+        parts.append(f"{progress.done} %")
+    elif progress.total > 0:
         parts.append(f"{progress.done}/{progress.total} {progress.unit}".rstrip())
     if progress.rate:
         rate = f"{progress.rate:.0f}" if progress.rate >= 10 else f"{progress.rate:.1f}"
@@ -140,6 +146,7 @@ class Job(QObject):
         self._errors = ""
         self._process.readyReadStandardOutput.connect(self._read)
         self._process.readyReadStandardError.connect(self._read_errors)
+        self._process.started.connect(self._give_way)
         self._process.finished.connect(lambda code, _status: self._ended(code))
         self._process.errorOccurred.connect(self._not_started)
 
@@ -163,6 +170,12 @@ class Job(QObject):
         if not self._process.waitForFinished(CLOSING_MS):
             self._process.kill()
             self._process.waitForFinished(CLOSING_MS)
+
+    def _give_way(self) -> None:
+        """A job of minutes lets window, readers and typed questions go first; alone it is as quick as ever."""
+        if hasattr(os, "setpriority"):
+            with contextlib.suppress(OSError):  # it has ended already
+                os.setpriority(os.PRIO_PROCESS, self._process.processId(), NICENESS)
 
     def _read(self) -> None:
         while self._process.canReadLine():
@@ -196,7 +209,7 @@ class Job(QObject):
     def _not_started(self, error: QProcess.ProcessError) -> None:
         if error is QProcess.ProcessError.FailedToStart:
             self.state = JobState.FAILED
-            self.notice = Notice(f"{self.title} could not start: {self._process.errorString()}.")
+            self.notice = Notice(tr("{0} could not start: {1}.").format(self.title, self._process.errorString()))
             self.finished.emit()
 
 
@@ -218,7 +231,9 @@ def failure_notice(title: str, code: int, errors: str) -> Notice:
     said = [line[len("lile: ") :] for line in errors.splitlines() if line.startswith("lile: ")]
     if said and code == 1:
         return Notice(said[-1], errors)
-    return Notice(f"{title} ended unexpectedly (code {code}); start it again to go on where it stopped.", errors)
+    return Notice(
+        tr("{0} ended unexpectedly (code {1}); start it again to go on where it stopped.").format(title, code), errors
+    )
 
 
 class JobQueue(QObject):

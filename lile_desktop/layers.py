@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lile_desktop.text import tr
 from lile_desktop.viewer.overlays import RasterOverlay, TileBox
 from lile_engine.answers import AttentionAnswer, HeatAnswer
 from lile_engine.retrieval.results import Hit
@@ -43,7 +44,7 @@ def heat_overlay(answer: HeatAnswer) -> RasterOverlay:
 
 def heat_title(answer: HeatAnswer) -> str:
     """The name of the layer."""
-    return f"Heat map: {short(answer.text)}"
+    return tr("Heat map: {0}").format(short(answer.text))
 
 
 def short(text: str, most: int = 28) -> str:

@@ -13,6 +13,8 @@ from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QVBoxLayout, QWi
 from lile_desktop.actions import ActionRegistry
 from lile_desktop.archive_desk import BUNDLED, ArchiveDesk
 from lile_desktop.asker import Asker
+from lile_desktop.bookmarks import FILE_NAME as BOOKMARKS_FILE
+from lile_desktop.bookmarks import Bookmarks
 from lile_desktop.commands import Commands
 from lile_desktop.dialogs import AboutDialog
 from lile_desktop.engine_client import EngineClient
@@ -29,9 +31,14 @@ from lile_desktop.panels.training_page import TrainingPage
 from lile_desktop.panels.viewer_page import ViewerPage
 from lile_desktop.settings import SettingsStore, with_recent
 from lile_desktop.slide_desk import SlideDesk
-from lile_desktop.slide_list import SlideEntry
+from lile_desktop.slide_list import SlideEntry, is_scale_typed
+from lile_desktop.text import tr
 from lile_desktop.theme import apply_theme, current_theme, theme_for
 from lile_desktop.training import TrainRequest, model_names
+from lile_desktop.view_actions import bind_regions, bind_view
+from lile_desktop.view_actions import enable as enable_view_actions
+from lile_desktop.viewer.panes import Panes
+from lile_desktop.viewer.slide_menu import SlideMenu, classes_to_keep, kept_classes
 from lile_desktop.viewer.slide_view import SlideView
 from lile_desktop.viewer.tools import TOOLS
 from lile_desktop.viewer_controller import ViewerController
@@ -42,8 +49,8 @@ from lile_engine.slides.readers import ReaderPool
 TITLE = "LILE Desktop (research use only)"
 PAGES = ("page_viewer", "page_archive", "page_training")
 NEEDS_SLIDE = (
-    "close_slide", "properties", "save_picture", "fit", "zoom_in", "zoom_out", "mag_10", "mag_20", "mag_40",
-    "heat_map", "archive_index_this", "go_back", "go_forward", *(f"tool_{name}" for name in TOOLS),
+    "close_slide", "properties", "save_picture", "heat_map", "archive_index_this",
+    *(f"tool_{name}" for name in TOOLS),
 )  # fmt: skip
 
 
@@ -60,6 +67,9 @@ class MainWindow(QMainWindow):
         self.asker = Asker(self.client, self.desk.path_of, self)
         self.archive = ArchiveDesk(self.client, self.jobs, settings, self)
         self.view = SlideView(self.readers, cache_bytes=settings.value.cache_mb * 2**20)
+        self.panes = Panes(self.view, self.readers, self.desk.open_infos, self.desk.slides)
+        self.slide_menu = SlideMenu(self.view, kept_classes(settings.value.region_classes))
+        self.bookmarks = Bookmarks(self.view, lambda info: self.viewer.file_of(info, BOOKMARKS_FILE), self)
         self.notices = NoticeBar()
         self.commands = Commands(self, self.desk, self.archive, self.view, settings, self.notices)
         self.registry = ActionRegistry(self)
@@ -73,27 +83,21 @@ class MainWindow(QMainWindow):
 
     # -- parts ------------------------------------------------------------------------------------------------------
     def _bind_actions(self) -> None:
-        bind, view, store, commands = self.registry.bind, self.view, self.view.annotations, self.commands
+        bind, view, commands = self.registry.bind, self.view, self.commands
+        bind_view(self.registry, self.panes, self.slide_menu, self.bookmarks)
+        bind_regions(self.registry, view, self.slide_menu)
         bind("open", lambda: self.open_slides(commands.open_slides()))
         bind("close_slide", commands.close_slide)
         bind("properties", commands.properties)
         bind("save_picture", commands.save_picture)
         bind("quit", self.close)
-        bind("undo", store.undo)
-        bind("redo", store.redo)
-        bind("delete_region", lambda: store.remove(store.selection))
         bind("settings", commands.edit_settings)
         for number, name in enumerate(PAGES):
             bind(name, partial(self._show_page, number))
-        bind("fit", view.fit)
-        bind("zoom_in", partial(view.zoom_by, 2.0))
-        bind("zoom_out", partial(view.zoom_by, 0.5))
-        for power in (10, 20, 40):
-            bind(f"mag_{power}", partial(view.set_magnification, float(power)))
         bind("go_back", lambda: self.viewer.go_back())
         bind("go_forward", lambda: self.viewer.go_forward())
         bind("clear_layers", self._on_escape)
-        bind("toggle_regions", view.set_annotations_visible)
+        bind("toggle_grid", lambda on: self.viewer.show_grid(on))
         bind("toggle_left", lambda on: self.page.left.setVisible(on))
         bind("toggle_right", lambda on: self.page.right.setVisible(on))
         bind("full_screen", lambda on: self.showFullScreen() if on else self.showNormal())
@@ -118,7 +122,7 @@ class MainWindow(QMainWindow):
         bind("about", lambda: AboutDialog(self.client.info, self).exec())
 
     def _assemble(self) -> None:
-        self.page = ViewerPage(self.desk, self.view, self.registry)
+        self.page = ViewerPage(self.desk, self.panes, self.registry)
         self.archive_page = ArchivePage(self.registry)
         self.training_page = TrainingPage(model_names())
         self.training_page.folder.setText(self.settings.value.pairs_folder)
@@ -137,19 +141,27 @@ class MainWindow(QMainWindow):
         column.addWidget(self.status)
         self.setCentralWidget(body)
         menus = self.registry.fill_menu_bar(self.menuBar())
-        self.recent_menu = QMenu("Open recent", self)
+        self.recent_menu = QMenu(tr("Open recent"), self)
         menus["File"].insertMenu(self.registry["close_slide"], self.recent_menu)
         self._fill_recent()
-        self.setWindowTitle(TITLE)
+        self.setWindowTitle(tr(TITLE))
         self.setMinimumSize(960, 600)
         self.setAcceptDrops(True)
-        for name in ("page_viewer", "tool_move", "toggle_regions", "toggle_left", "toggle_right"):
+        self.bookmark_menu = QMenu(tr("Bookmarks"), self)
+        self.bookmark_menu.aboutToShow.connect(lambda: self.bookmarks.fill(self.bookmark_menu))
+        menus["View"].insertMenu(self.registry["next_bookmark"], self.bookmark_menu)
+        for name in ("page_viewer", "tool_move", "toggle_left", "toggle_right"):
             self.registry[name].setChecked(True)
 
     def _connect(self) -> None:
         for source in (self.desk, self.asker, self.archive, self.client, self.viewer):
             source.notice.connect(self.notices.show_notice)
         self.view.files_dropped.connect(self.open_slides)
+        self.panes.files_dropped.connect(self.open_slides)
+        self.bookmarks.failed.connect(lambda sentence: self.notices.show_notice(Notice(sentence)))
+        self.slide_menu.classes_changed.connect(
+            lambda classes: self.settings.update(region_classes=classes_to_keep(classes))
+        )
         self.view.tool_changed.connect(self._on_tool)
         self.desk.opened.connect(self._on_opened)
         self.desk.current_changed.connect(self._on_slide)
@@ -176,7 +188,7 @@ class MainWindow(QMainWindow):
         self.view.setFocus()
         crash = take_crash_report()
         if crash:
-            sentence = "LILE Desktop ended unexpectedly the last time; your slides are opened again."
+            sentence = tr("LILE Desktop ended unexpectedly the last time; your slides are opened again.")
             self.notices.show_notice(Notice(sentence, crash, Level.WARNING))
         still_there = [path for path in self.settings.value.open_slides if Path(path).exists()]
         if slides or still_there:
@@ -271,6 +283,7 @@ class MainWindow(QMainWindow):
         shown = self.desk.current is not None and self.desk.current.info is not None
         for name in NEEDS_SLIDE:
             self.registry[name].setEnabled(shown)
+        enable_view_actions(self.registry, self.view)
         self.registry["ask_region"].setEnabled(self.viewer.can_ask)
         self.registry["cancel_question"].setEnabled(self.asker.busy)
         self.registry["go_back"].setEnabled(shown and self.viewer.can_go_back)
@@ -287,7 +300,10 @@ class MainWindow(QMainWindow):
         self.settings.update(recent_slides=with_recent(self.settings.value.recent_slides, entry.path))
 
     def _on_slide(self, entry: SlideEntry | None) -> None:
-        self.setWindowTitle(f"{entry.name} – {TITLE}" if entry is not None else TITLE)
+        title = tr(TITLE)
+        self.setWindowTitle(f"{entry.name} – {title}" if entry is not None else title)
+        info = entry.info if entry is not None else None
+        self.status.show_scale(info.mpp if info is not None and is_scale_typed(info) else None)
         self._enable()
 
     def _fill_recent(self) -> None:
@@ -302,9 +318,11 @@ class MainWindow(QMainWindow):
         self.open_slides([path])
 
     def _on_demo(self, slides: list[str]) -> None:
-        """Shows the demo slides, unless the user has opened others meanwhile."""
-        if self.desk.current is None and not self.desk.slides.entries():
-            self.desk.open(slides)
+        """Opens the demo slides; they are shown too, unless the user looks at another slide already."""
+        shown = self.desk.current
+        self.desk.open(slides)
+        if shown is not None:
+            self.desk.show(shown.path)
 
     # -- engine, archive, training ----------------------------------------------------------------------------------
     def _on_engine(self) -> None:
@@ -328,4 +346,6 @@ class MainWindow(QMainWindow):
     def _on_switched(self, info: EngineInfo) -> None:
         self.viewer.forget_answers()
         self.training_page.show_switched(info.model.name)
-        self.notices.show_notice(Notice(f"The archive is embedded with {info.model.name} now.", level=Level.INFO))
+        self.notices.show_notice(
+            Notice(tr("The archive is embedded with {0} now.").format(info.model.name), level=Level.INFO)
+        )

@@ -7,6 +7,7 @@ import traceback
 from dataclasses import dataclass
 from enum import Enum
 
+from lile_desktop.text import tr
 from lile_engine.errors import LileError
 
 
@@ -33,7 +34,7 @@ def notice_from(error: BaseException, doing: str) -> Notice:
     logging.getLogger("lile_desktop").error("while %s\n%s", doing, details)
     if isinstance(error, LileError):
         return Notice(str(error), details)
-    return Notice(f"An unexpected problem came up while {doing}: {_first_line(error)}.", details)
+    return Notice(tr("An unexpected problem came up while {0}: {1}.").format(doing, _first_line(error)), details)
 
 
 def _first_line(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QToolButton, QVBoxLay
 
 from lile_desktop.actions import shortcut_of
 from lile_desktop.panels.parts import hairline
+from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 
 
@@ -36,12 +37,12 @@ class Pages(QWidget):
             row.addWidget(button)
         row.addStretch(1)
         self.palette_button = QToolButton()
-        self.palette_button.setText(f"Find a command   {shortcut_of(palette)}")
+        self.palette_button.setText(tr("Find a command   {0}").format(shortcut_of(palette)))
         self.palette_button.setToolTip(palette.toolTip())
         self.palette_button.clicked.connect(palette.trigger)
         self.palette_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         self.palette_button.setProperty("rank", "quiet")
-        self.palette_button.setAccessibleName("Find a command")
+        self.palette_button.setAccessibleName(tr("Find a command"))
         row.addWidget(self.palette_button)
         column = QVBoxLayout(self.bar)
         column.setContentsMargins(0, 0, 0, 0)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from lile_desktop.actions import MENUS, ActionRegistry, ActionSpec, matching, shortcut_text
+from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 
 _ID = Qt.ItemDataRole.UserRole
@@ -31,12 +32,12 @@ class CommandPalette(QDialog):
         self._registry = registry
         self.setFixedSize(480, 360)
         self.field = QLineEdit(self)
-        self.field.setPlaceholderText("Type a command")
-        self.field.setAccessibleName("Command")
-        self.field.setToolTip("Type some letters of a command; Enter does the selected one")
+        self.field.setPlaceholderText(tr("Type a command"))
+        self.field.setAccessibleName(tr("Command"))
+        self.field.setToolTip(tr("Type some letters of a command; Enter does the selected one"))
         self.list = QListWidget(self)
-        self.list.setAccessibleName("Commands found")
-        self.list.setToolTip("Commands; Enter or a click does the selected one")
+        self.list.setAccessibleName(tr("Commands found"))
+        self.list.setToolTip(tr("Commands; Enter or a click does the selected one"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(GRID, GRID, GRID, GRID)
         layout.setSpacing(GRID)
@@ -100,7 +101,7 @@ class ShortcutSheet(QDialog):
 
     def __init__(self, registry: ActionRegistry, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Keyboard shortcuts")
+        self.setWindowTitle(tr("Keyboard shortcuts"))
         self.resize(800, 640)
         page = QWidget()
         page.setProperty("area", "panel")
@@ -131,7 +132,7 @@ class ShortcutSheet(QDialog):
         area.setWidget(page)
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setAccessibleName("Keyboard shortcuts")
+        area.setAccessibleName(tr("Keyboard shortcuts"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * GRID, 2 * GRID, GRID, GRID)
         layout.addWidget(area)

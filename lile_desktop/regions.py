@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lile_desktop.jobs import duration_text
+from lile_desktop.text import tr
 from lile_engine.errors import LileError
 from lile_engine.slides import Region, SlideInfo, TileSpec, tile_grid
 
@@ -21,7 +22,9 @@ class Estimate:
 def estimate(info: SlideInfo, region: Region, spec: TileSpec, seconds_per_tile: float) -> Estimate:
     """Counts the tiles of ``region``; a slide without mpp gives an estimate with the sentence that says so."""
     if info.mpp is None:
-        return Estimate(0, 0.0, f"{info.name} does not say its scale; you are asked for it with the question.")
+        return Estimate(
+            0, 0.0, tr("{0} does not say its scale; you are asked for it with the question.").format(info.name)
+        )
     try:
         tiles = len(tile_grid(info, spec, region=region))
     except LileError as error:
@@ -44,5 +47,7 @@ def estimate_text(region: Region, mpp: float | None, estimated: Estimate) -> str
     """The line above the button: size, tiles, seconds."""
     if estimated.problem:
         return estimated.problem
-    tiles = "1 tile" if estimated.tiles == 1 else f"{estimated.tiles} tiles"
-    return f"{region_size_text(region, mpp)}, at most {tiles}, about {duration_text(estimated.seconds)}"
+    tiles = tr("1 tile") if estimated.tiles == 1 else tr("{0} tiles").format(estimated.tiles)
+    return tr("{0}, at most {1}, about {2}").format(
+        region_size_text(region, mpp), tiles, duration_text(estimated.seconds)
+    )

@@ -33,6 +33,7 @@ class Settings:
     pairs_folder: str = ""
     window_geometry: str = ""  # Qt's own bytes, in hex
     splitter: tuple[int, ...] = ()
+    region_classes: tuple[str, ...] = ()  # "#rrggbb name", those that the user made
 
 
 APPEARANCES = ("system", "light", "dark")

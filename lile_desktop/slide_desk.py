@@ -17,6 +17,7 @@ from lile_desktop.futures import pixmap_from_bgra, when_done
 from lile_desktop.notices import Level, Notice, notice_from
 from lile_desktop.panels.gallery import PICTURE_PX
 from lile_desktop.slide_list import SlideEntry, SlideListModel
+from lile_desktop.text import tr
 from lile_desktop.viewer.view_state import Rect
 from lile_engine.retrieval.results import Hit
 from lile_engine.slides import SlideInfo
@@ -91,6 +92,10 @@ class SlideDesk(QObject):
         elif entry.info is not None and (self.current is None or self.current.path != path):
             self._set_current(entry)
 
+    def open_infos(self) -> list[SlideInfo]:
+        """What is known of the slides that are open and can be shown."""
+        return [entry.info for entry in self.slides.entries() if entry.info is not None and not entry.problem]
+
     def path_of(self, path: str, identity: str | None) -> str:
         """Where a slide is open already under another path (a copy, a share), that path; else ``path``."""
         same = self.slides.by_identity(identity) if identity else None
@@ -106,7 +111,9 @@ class SlideDesk(QObject):
         if not Path(path).exists():
             self.notice.emit(
                 Notice(
-                    f"The slide {Path(path).name} is not at {Path(path).parent} any more; put it back to look at it."
+                    tr("The slide {0} is not at {1} any more; put it back to look at it.").format(
+                        Path(path).name, Path(path).parent
+                    )
                 )
             )
             return

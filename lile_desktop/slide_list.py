@@ -8,7 +8,9 @@ from pathlib import Path
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QPixmap
 
+from lile_desktop.text import tr
 from lile_engine.slides import SlideInfo
+from lile_engine.slides.mpp import remembered_mpp
 
 Index = QModelIndex | QPersistentModelIndex
 ENTRY_ROLE = Qt.ItemDataRole.UserRole
@@ -32,11 +34,23 @@ class SlideEntry:
     def subtitle(self) -> str:
         """The second line in the list: size and mpp, or what is wrong."""
         if self.problem:
-            return "cannot be opened"
+            return tr("cannot be opened")
         if self.info is None:
             return "opening…"
-        mpp = f"{self.info.mpp:.3g} µm/px" if self.info.mpp else "scale not known"
-        return f"{self.info.width} × {self.info.height}, {mpp}"
+        return f"{self.info.width} × {self.info.height}, {scale_text(self.info)}"
+
+
+def is_scale_typed(info: SlideInfo) -> bool:
+    """Whether the microns per pixel are what the user said, not what the file says."""
+    return info.mpp is not None and remembered_mpp(info.identity) == info.mpp
+
+
+def scale_text(info: SlideInfo) -> str:
+    """Microns per pixel and where they come from."""
+    if info.mpp is None:
+        return tr("scale not known")
+    text = f"{info.mpp:.4g} µm/px"
+    return tr("{0}, entered by hand").format(text) if is_scale_typed(info) else text
 
 
 class SlideListModel(QAbstractListModel):

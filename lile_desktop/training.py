@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lile_desktop.text import tr
 from lile_engine.paths import models_dir, private_dir
 from lile_engine.training.config import DataSection, ModelSection, OptimSection, RunSection, TrainConfig, config_to_toml
 
@@ -41,13 +42,15 @@ def model_names() -> tuple[str, ...]:
 def check_request(request: TrainRequest) -> str:
     """A sentence that says what is missing, "" where all is there."""
     if request.pairs == Path() or not request.pairs.is_dir():
-        return "Choose a folder that holds a pairs.jsonl or pairs.csv and the images it names."
+        return tr("Choose a folder that holds a pairs.jsonl or pairs.csv and the images it names.")
     if not any(request.pairs.glob("*.jsonl")) and not any(request.pairs.glob("*.csv")):
-        return f"There is no .jsonl or .csv file of pairs in {request.pairs.name}; it must name image and caption."
+        return tr("There is no .jsonl or .csv file of pairs in {0}; it must name image and caption.").format(
+            request.pairs.name
+        )
     if not re.fullmatch(r"[\w][\w .-]{0,63}", request.name):
-        return "Give the new model a name of letters, digits, spaces, dots or hyphens."
+        return tr("Give the new model a name of letters, digits, spaces, dots or hyphens.")
     if (models_dir() / request.name).exists():
-        return f"There is a model named {request.name} already; choose another name."
+        return tr("There is a model named {0} already; choose another name.").format(request.name)
     return ""
 
 

@@ -30,13 +30,15 @@ from lile_desktop.settings import SettingsStore
 from lile_desktop.slide_desk import SlideDesk
 from lile_desktop.slide_list import SlideEntry
 from lile_desktop.slide_trail import SlideTrail, Stop
+from lile_desktop.text import tr
 from lile_desktop.viewer.annotations import Annotation
+from lile_desktop.viewer.autosave import FILE_NAME as REGIONS_FILE
 from lile_desktop.viewer.autosave import Autosave, regions_file
 from lile_desktop.viewer.view_state import Rect
 from lile_engine.answers import Answer, AttentionAnswer, EngineInfo, HeatAnswer, RegionRequest
 from lile_engine.archive.rows import SlideRow
 from lile_engine.retrieval.results import Hit
-from lile_engine.slides import TileSpec
+from lile_engine.slides import SlideInfo, TileSpec, tile_size
 
 NO_SLIDE = "Open a slide with Ctrl+O, or drop one here."
 
@@ -61,6 +63,7 @@ class ViewerController(QObject):
         self._archive: Path | None = None
         self._trail = SlideTrail()
         self._returning: Stop | None = None
+        self._grid = False
         view = page.view
         self._autosave = Autosave(view.annotations, self)
         self._autosave.failed.connect(lambda sentence: self.notice.emit(Notice(sentence)))
@@ -89,8 +92,8 @@ class ViewerController(QObject):
         asker.attention_ready.connect(self._on_attention)
         asker.heat_ready.connect(self._on_heat)
         asker.fly_asked.connect(lambda place: desk.fly_to(place.slide, place.x, place.y, place.size))
-        settings.changed.connect(lambda _settings: self.show_region())
-        view.show_message(NO_SLIDE)
+        settings.changed.connect(lambda _settings: self._on_settings())
+        view.show_message(tr(NO_SLIDE))
         self.show_region()
 
     # -- what can be done -------------------------------------------------------------------------------------------
@@ -123,7 +126,7 @@ class ViewerController(QObject):
         """Asks about the selected region; a slide without scale is asked for it first."""
         entry, annotation = self._desk.current, self._region()
         if entry is None or entry.info is None or annotation is None:
-            self.notice.emit(Notice("Draw a rectangle on a slide first (R), then ask about it.", level=Level.INFO))
+            self.notice.emit(Notice(tr("Draw a rectangle on a slide first (R), then ask about it."), level=Level.INFO))
             return
         if entry.info.mpp is None:
             self.mpp_wanted.emit()
@@ -137,9 +140,11 @@ class ViewerController(QObject):
         """Where on this slide the typed phrase is likely."""
         info = self._desk.current.info if self._desk.current is not None else None
         if info is None:
-            self.notice.emit(Notice("Open a slide first; the heat map is drawn over it.", level=Level.INFO))
+            self.notice.emit(Notice(tr("Open a slide first; the heat map is drawn over it."), level=Level.INFO))
         elif info.identity not in self._known:
-            sentence = f"{info.name} is not in the archive yet: choose Archive, Index this slide, then ask again."
+            sentence = tr("{0} is not in the archive yet: choose Archive, Index this slide, then ask again.").format(
+                info.name
+            )
             self.notice.emit(Notice(sentence, level=Level.INFO))
         else:
             self._asker.ask_heat(info.path, info.identity, self._page.ask.field.text())
@@ -200,24 +205,35 @@ class ViewerController(QObject):
             self._page.layers.drop_layer(name)
         view.set_slide(entry.info if entry is not None else None)
         if entry is None:
-            view.show_message(NO_SLIDE)
+            view.show_message(tr(NO_SLIDE))
         elif returning is not None and returning.path == entry.path:
             view.set_view(replace(returning.view, width=view.view.width, height=view.view.height))
         self._keep_regions()
+        self.show_grid(self._grid)
         if entry is not None:
             self._page.slides.select(entry.path)
         self._page.regions.set_mpp(entry.info.mpp if entry is not None and entry.info is not None else None)
         self._show_boxes()
+        self._tell_elsewhere()
         if self._attention is not None:
             self._show_attention(self._attention)
         self.show_region()
 
+    def file_of(self, slide: SlideInfo, name: str) -> Path:
+        """Where something is kept of a slide: in the archive if the slide is in it."""
+        return regions_file(slide.identity, self._archive if slide.identity in self._known else None, name)
+
+    def show_grid(self, on: bool) -> None:
+        """The tiles that the slide in view is cut into, at the scale of tiles in the settings."""
+        slide, spec = self._page.view.slide, self._spec()
+        self._grid = on
+        step = None if slide is None else tile_size(slide, spec) if slide.mpp else float(spec.px)
+        self._page.view.set_tile_grid(step if on else None)
+
     def _keep_regions(self) -> None:
-        """Regions of the slide in view are read from its file and saved there: in the archive if it is in it."""
+        """Regions of the slide in view are read from its file and saved there."""
         slide = self._page.view.slide
-        file = None
-        if slide is not None:
-            file = regions_file(slide.identity, self._archive if slide.identity in self._known else None)
+        file = self.file_of(slide, REGIONS_FILE) if slide is not None else None
         if file != self._autosave.file:
             self._autosave.open(file)
 
@@ -234,6 +250,10 @@ class ViewerController(QObject):
             text = estimate_text(annotation.region, entry.info.mpp, guess)
         self._page.ask.show_region(text, self._settings.value.tile_mpp)
         self.changed.emit()
+
+    def _on_settings(self) -> None:
+        self.show_region()
+        self.show_grid(self._grid)
 
     def _after_drawing(self) -> None:
         """Back to moving, except with tools that one goes on with."""
@@ -261,6 +281,14 @@ class ViewerController(QObject):
         status = self._engine.archive if self._engine is not None else None
         self._page.answers.show_answer(answer, answer_texts(answer, status.mpps if status is not None else ()))
         self._show_boxes()
+        self._tell_elsewhere()
+
+    def _tell_elsewhere(self) -> None:
+        """An answer about a region stays when another slide is looked at, and then says where it was asked."""
+        answer, entry = self._asker.answer, self._desk.current
+        region = answer.region if answer is not None else None
+        other = region is not None and (entry is None or entry.path != region.slide)
+        self._page.answers.show_elsewhere(Path(region.slide).stem if other and region is not None else "")
 
     def _show_boxes(self) -> None:
         answer, entry = self._asker.answer, self._desk.current

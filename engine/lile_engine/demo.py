@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _MARK = "demo.json"  # written last: a demo without it was not finished and is built again
 _MPP = 0.5
+_DRAWN = 0.6  # share of the whole time after which the slides are drawn
+_EMBEDDED = 0.9  # of the rest, after which the tiles are embedded and the captions' turn comes
+_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,10 @@ def build_demo(
     if ready is not None:
         return ready
     private_dir(folder)
-    paths = draw_slides(private_dir(folder / "slides"), slides, progress, cancel)
+    whole = _Whole(progress)
+    paths = draw_slides(private_dir(folder / "slides"), slides, whole.part(0.0, _DRAWN), cancel)
     archive = folder / "archive"
-    index_demo(archive, paths, {s.name: s.case for s in slides}, model, progress, cancel)
+    index_demo(archive, paths, {s.name: s.case for s in slides}, model, whole.part(_DRAWN, 1.0), cancel)
     mark = folder / _MARK
     mark.write_text(json.dumps({"slides": [path.name for path in paths]}), encoding="utf-8")
     return Demo(tuple(paths), archive)
@@ -110,7 +114,8 @@ def draw_slides(
         path = folder / f"{slide.name}.tif"
         paths.append(path)
         if not path.is_file():
-            say = _with_message(progress, f"drawing phantom slide {number} of {len(slides)}")
+            message = f"drawing phantom slide {number} of {len(slides)}"
+            say = _part(progress, (number - 1) / len(slides), number / len(slides), message)
             draw_slide(
                 path, (slide.width, slide.height), slide.seed, slide.tissues, mpp=_MPP, progress=say, cancel=cancel
             )
@@ -132,7 +137,7 @@ def index_demo(
     from lile_engine.retrieval.captions import import_captions
     from lile_engine.retrieval.indexing import index_slides
 
-    progress(Progress(0, 0, "", message="loading the model"))
+    progress(Progress(0, 1, "", message="loading the model"))
     loaded = load_model(model)
     if archive.exists():
         # One that a former version or another model began is of no use; the demo holds nothing of the user's.
@@ -146,10 +151,11 @@ def index_demo(
     if not archive.exists():
         create_archive(archive, loaded.identity, model)
     spec = TileSpec(mpp=_MPP, px=loaded.identity.input_px)
-    say = _with_message(progress, "embedding the demo slides")
+    say = _part(progress, 0.0, _EMBEDDED, "embedding the demo slides")
     index_slides(archive, slides, loaded, spec, metadata=_metadata(slides, cases), progress=say, cancel=cancel)
+    say = _part(progress, _EMBEDDED, 1.0, "embedding captions")
     for file in caption_files():
-        import_captions(archive, file, loaded, progress=_with_message(progress, "embedding captions"))
+        import_captions(archive, file, loaded, progress=say)
 
 
 def _metadata(slides: list[Path], cases: dict[str, str]) -> SlideMetadata:
@@ -166,5 +172,29 @@ def caption_files() -> list[Path]:
     return sorted((resources_dir() / "captions").glob("*.jsonl"))
 
 
-def _with_message(progress: ProgressCallback, message: str) -> Callable[[Progress], None]:
-    return lambda p: progress(replace(p, message=message))
+def _part(progress: ProgressCallback, start: float, end: float, message: str) -> ProgressCallback:
+    """Progress of a part that runs from share ``start`` to ``end`` of the whole."""
+
+    def say(p: Progress) -> None:
+        share = min(p.done / p.total, 1.0) if p.total > 0 else 0.0
+        progress(Progress(round(_STEPS * (start + (end - start) * share)), _STEPS, "", message=message))
+
+    return say
+
+
+class _Whole:
+    """One bar for all parts of the work, with the time that is left."""
+
+    def __init__(self, progress: ProgressCallback) -> None:
+        self._progress, self._began = progress, time.monotonic()
+
+    def part(self, start: float, end: float) -> ProgressCallback:
+        """The callback of a part that runs from share ``start`` to ``end``."""
+
+        def say(p: Progress) -> None:
+            share = start + (end - start) * p.done / p.total if p.total else start
+            elapsed = time.monotonic() - self._began
+            left = elapsed * (1 - share) / share if share > 0.02 else None
+            self._progress(Progress(round(100 * share), 100, "%", seconds_left=left, message=p.message))
+
+        return say

@@ -6,7 +6,6 @@ and numpy types cross (`lile_engine.answers`), also when something fails.
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 import traceback
@@ -62,8 +61,6 @@ def serve(pipe: Connection) -> None:
     """Answers calls ``(function, arguments)`` from ``pipe`` until the other end is closed."""
     # Ctrl+C in a terminal goes to the whole group; the window decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "nice"):
-        os.nice(5)  # the window and its readers go first
     while True:
         try:
             function, arguments = pipe.recv()

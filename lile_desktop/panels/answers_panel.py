@@ -10,6 +10,7 @@ from lile_desktop.panels.caption_list import CaptionList
 from lile_desktop.panels.gallery import Gallery, Picture
 from lile_desktop.panels.parts import empty_state, hairline, heading, quiet
 from lile_desktop.panels.words_panel import WordsPanel
+from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 from lile_engine.answers import Answer
 
@@ -25,13 +26,15 @@ class AnswersPanel(QWidget):
         super().__init__(parent)
         self.title = heading("")
         self.note = quiet()
+        self.elsewhere = quiet()
+        self.elsewhere.setProperty("rank", "warning")
         self.warning = quiet()
         self.warning.setProperty("rank", "warning")
         self.gallery = Gallery(fetch)
         self.captions = CaptionList()
         self.cases = Gallery(fetch)
-        self.cases.setAccessibleName("Cases found")
-        self.cases.setToolTip("Click a case to fly to its best patch")
+        self.cases.setAccessibleName(tr("Cases found"))
+        self.cases.setToolTip(tr("Click a case to fly to its best patch"))
         self.words = WordsPanel()
         self.gallery.chosen.connect(self.hit_chosen)
         self.captions.chosen.connect(self.hit_chosen)
@@ -42,9 +45,9 @@ class AnswersPanel(QWidget):
         tabs.setSpacing(GRID // 2)
         self.tab_buttons: dict[int, QToolButton] = {}
         for page, text, tip in (
-            (PATCHES, "Patches", "Tiles of the archive, most alike first"),
-            (CAPTIONS, "Captions", "Captions of the library, best fitting first"),
-            (CASES, "Cases", "Cases whose patches together fit best"),
+            (PATCHES, tr("Patches"), tr("Tiles of the archive, most alike first")),
+            (CAPTIONS, tr("Captions"), tr("Captions of the library, best fitting first")),
+            (CASES, tr("Cases"), tr("Cases whose patches together fit best")),
         ):
             button = QToolButton()
             button.setText(text)
@@ -62,13 +65,15 @@ class AnswersPanel(QWidget):
         head = QVBoxLayout(self._head)
         head.setContentsMargins(0, 0, 0, 0)
         head.setSpacing(GRID // 2)
-        for label in (self.title, self.note, self.warning):
+        for label in (self.title, self.elsewhere, self.note, self.warning):
             label.setWordWrap(True)
             head.addWidget(label)
         head.addLayout(tabs)
 
         self._stack = QStackedWidget()
-        self._stack.addWidget(empty_state("Answers stand here: ask about a region, or type a phrase and press Enter."))
+        self._stack.addWidget(
+            empty_state(tr("Answers stand here: ask about a region, or type a phrase and press Enter."))
+        )
         self._stack.addWidget(self.gallery)
         self._stack.addWidget(self.captions)
         self._stack.addWidget(self.cases)
@@ -84,6 +89,7 @@ class AnswersPanel(QWidget):
 
     def clear(self) -> None:
         """Back to what to do first."""
+        self.show_elsewhere("")
         self._head.hide()
         self.gallery.set_hits(())
         self.captions.set_hits(())
@@ -103,14 +109,19 @@ class AnswersPanel(QWidget):
         self.captions.set_hits(answer.captions)
         self.cases.set_hits(answer.cases)
         for page, name, hits in (
-            (PATCHES, "Patches", answer.patches),
-            (CAPTIONS, "Captions", answer.captions),
-            (CASES, "Cases", answer.cases),
+            (PATCHES, tr("Patches"), answer.patches),
+            (CAPTIONS, tr("Captions"), answer.captions),
+            (CASES, tr("Cases"), answer.cases),
         ):
             self.tab_buttons[page].setText(f"{name}  {len(hits)}" if hits else name)
         self._head.show()
         if not same:
             self.show_page(CAPTIONS if answer.region is not None and answer.captions else PATCHES)
+
+    def show_elsewhere(self, asked_on: str) -> None:
+        """Says that the answer is about a region of another slide than the one in view; "" where it is not."""
+        self.elsewhere.setText(tr("Asked on {0}, which is not the slide in view.").format(asked_on))
+        self.elsewhere.setVisible(bool(asked_on))
 
     def select_patch(self, number: int) -> None:
         """Marks a patch of the gallery that was clicked on the slide."""

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 
 from lile_desktop.actions import ActionRegistry
 from lile_desktop.panels.parts import empty_state, heading, push_button, quiet
+from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 from lile_engine.archive.rows import ArchiveStatus, SlideRow
 
@@ -44,7 +45,7 @@ def row_texts(row: SlideRow) -> tuple[str, ...]:
         row.stain or "–",
         f"{row.tiles:,}",
         f"{row.mpp:.3g}" if row.mpp else "–",
-        "complete" if row.complete else "not complete",
+        tr("complete") if row.complete else tr("not complete"),
         row.path,
     )
 
@@ -93,7 +94,9 @@ def status_texts(status: ArchiveStatus) -> tuple[str, str]:
     counts = f"{status.slides} slides, {status.cases} cases, {status.tiles:,} tiles, {status.captions:,} captions"
     size = f"{status.bytes / 1e6:.0f} MB" if status.bytes < 1e9 else f"{status.bytes / 1e9:.1f} GB"
     mpps = ", ".join(f"{m:g}" for m in status.mpps) or "–"
-    return counts, f"Model {status.model.name} ({status.model.id[:8]}), tiles at {mpps} µm/px, {size}, {status.path}"
+    return counts, tr("Model {0} ({1}), tiles at {2} µm/px, {3}, {4}").format(
+        status.model.name, status.model.id[:8], mpps, size, status.path
+    )
 
 
 class ArchivePage(QWidget):
@@ -105,17 +108,17 @@ class ArchivePage(QWidget):
         super().__init__(parent)
         self.setProperty("area", "panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.title = heading("No archive open yet")
-        self.line = quiet("It is opened as soon as the engine is ready.")
+        self.title = heading(tr("No archive open yet"))
+        self.line = quiet(tr("It is opened as soon as the engine is ready."))
         self.rows_model = ArchiveTableModel(self)
         self._proxy = QSortFilterProxyModel(self)
         self._proxy.setSourceModel(self.rows_model)
         self._proxy.setFilterKeyColumn(-1)
         self._proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.filter = QLineEdit()
-        self.filter.setPlaceholderText("Filter by slide, case, organ, stain")
-        self.filter.setAccessibleName("Filter the archive")
-        self.filter.setToolTip("Show only slides with these letters in any column")
+        self.filter.setPlaceholderText(tr("Filter by slide, case, organ, stain"))
+        self.filter.setAccessibleName(tr("Filter the archive"))
+        self.filter.setToolTip(tr("Show only slides with these letters in any column"))
         self.filter.setClearButtonEnabled(True)
         self.filter.setFixedWidth(280)
         self.filter.textChanged.connect(self._proxy.setFilterFixedString)
@@ -133,8 +136,8 @@ class ArchivePage(QWidget):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
-        self.table.setAccessibleName("Slides in the archive")
-        self.table.setToolTip("Double-click a slide to open it")
+        self.table.setAccessibleName(tr("Slides in the archive"))
+        self.table.setToolTip(tr("Double-click a slide to open it"))
         self.table.activated.connect(self._open)
 
         top = QHBoxLayout()
@@ -161,7 +164,9 @@ class ArchivePage(QWidget):
         layout.addLayout(buttons)
         self._stack = QStackedLayout()
         self._stack.addWidget(
-            empty_state("No slide is in this archive yet. Press Index slides… to embed some: then they can be found.")
+            empty_state(
+                tr("No slide is in this archive yet. Press Index slides… to embed some: then they can be found.")
+            )
         )
         self._stack.addWidget(self.table)
         layout.addLayout(self._stack, 1)
@@ -169,8 +174,8 @@ class ArchivePage(QWidget):
     def show_archive(self, status: ArchiveStatus | None, rows: Sequence[SlideRow]) -> None:
         """Shows an archive; None where there is none."""
         if status is None:
-            self.title.setText("No archive")
-            self.line.setText("Open one, or make a new one from the Archive menu.")
+            self.title.setText(tr("No archive"))
+            self.line.setText(tr("Open one, or make a new one from the Archive menu."))
         else:
             title, line = status_texts(status)
             self.title.setText(title)

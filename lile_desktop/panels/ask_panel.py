@@ -9,6 +9,7 @@ from lile_desktop.actions import ActionRegistry
 from lile_desktop.icons import icon
 from lile_desktop.jobs import progress_text
 from lile_desktop.panels.parts import Choice, heading, icon_button, push_button, quiet, tool_button
+from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 from lile_engine.progress import Progress
 
@@ -24,13 +25,13 @@ class AskPanel(QWidget):
     def __init__(self, actions: ActionRegistry, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.field = QLineEdit()
-        self.field.setPlaceholderText("Find tissue by a phrase, e.g. keratin pearls")
-        self.field.setAccessibleName("Phrase")
-        self.field.setToolTip("Type what to look for and press Enter: tiles of the whole archive that fit it")
+        self.field.setPlaceholderText(tr("Phrase, e.g. keratin pearls"))
+        self.field.setAccessibleName(tr("Phrase"))
+        self.field.setToolTip(tr("Type what to look for and press Enter: tiles of the whole archive that fit it"))
         self.field.setClearButtonEnabled(True)
         self.field.returnPressed.connect(self._enter)
         self.search_button = icon_button(
-            "magnifying-glass", "Search for the phrase", "Find tiles that fit the phrase (Enter)", self._enter
+            "magnifying-glass", tr("Search for the phrase"), tr("Find tiles that fit the phrase (Enter)"), self._enter
         )
         self.heat_button = tool_button(actions["heat_map"])
         row = QHBoxLayout()
@@ -42,22 +43,22 @@ class AskPanel(QWidget):
         self._ask = actions["ask_region"]
         self.region_text = quiet()
         self.mpp = Choice(
-            "Scale of the tiles",
-            "Microns per pixel that the region is cut into tiles at: 0.25 is 40x, 0.5 is 20x, 1 is 10x",
+            tr("Scale of the tiles"),
+            tr("Microns per pixel that the region is cut into tiles at: 0.25 is 40x, 0.5 is 20x, 1 is 10x"),
         )
         for value in SCALES:
             self.mpp.add(f"{value:g} µm/px", value)
         self.mpp.chosen.connect(self.mpp_chosen)
-        self.ask_button = push_button("Ask about this region", self._ask.toolTip(), self._ask.trigger, primary=True)
+        self.ask_button = push_button(tr("Ask about this region"), self._ask.toolTip(), self._ask.trigger, primary=True)
         self._ask.changed.connect(lambda: self.ask_button.setEnabled(self._ask.isEnabled()))
 
         self.progress_text = quiet()
         self.progress_bar = QProgressBar()
         self.progress_bar.setTextVisible(False)
-        self.progress_bar.setAccessibleName("Progress of the question")
-        self.progress_bar.setToolTip("How far the engine is with the question")
+        self.progress_bar.setAccessibleName(tr("Progress of the question"))
+        self.progress_bar.setToolTip(tr("How far the engine is with the question"))
         self.cancel_button = icon_button(
-            "x", "Stop the question", actions["cancel_question"].toolTip(), actions["cancel_question"].trigger
+            "x", tr("Stop the question"), actions["cancel_question"].toolTip(), actions["cancel_question"].trigger
         )
         self._work = QWidget()
         line = QHBoxLayout()
@@ -73,7 +74,7 @@ class AskPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GRID)
-        layout.addWidget(heading("Search"))
+        layout.addWidget(heading(tr("Search")))
         layout.addLayout(row)
         layout.addWidget(self.region_text)
         asking = QHBoxLayout()
@@ -93,7 +94,7 @@ class AskPanel(QWidget):
 
     def show_region(self, text: str, mpp: float) -> None:
         """What is known of the region drawn, "" for none, and the scale its tiles have."""
-        self.region_text.setText(text or "Draw a rectangle on the slide (R) to ask what it shows.")
+        self.region_text.setText(text or tr("Draw a rectangle on the slide (R) to ask what it shows."))
         self.ask_button.setVisible(bool(text))
         self.mpp.setVisible(bool(text))
         if mpp not in self.mpp.values():

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPixmap
 from PySide6.QtWidgets import QListView, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from lile_desktop.hits import card_line, card_title, hit_tooltip, is_outside
+from lile_desktop.hits import card_line, card_title, is_outside
+from lile_desktop.panels.hit_list import HitModel, HitView, Index, set_ink
 from lile_desktop.panels.row_delegate import paint_ground, paint_picture
-from lile_desktop.theme import current_theme, small_font
+from lile_desktop.text import tr
+from lile_desktop.theme import current_theme
 from lile_engine.retrieval.results import Hit
 
-Index = QModelIndex | QPersistentModelIndex
 PICTURE_PX = 160
 KEPT_PICTURES = 600
 COLUMN_PX = 100
@@ -22,41 +23,22 @@ COLUMN_PX = 100
 Picture = Callable[[Hit, Callable[[QPixmap], None]], None]
 
 
-class GalleryModel(QAbstractListModel):
-    """Hits, best first, with their pictures fetched when first looked at."""
+class GalleryModel(HitModel):
+    """Hits, best first, with their pictures fetched when first looked at; pictures already fetched stay."""
 
-    def __init__(self, fetch: Picture, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, fetch: Picture) -> None:
+        super().__init__()
         self._fetch = fetch
-        self._hits: tuple[Hit, ...] = ()
         self._pictures: OrderedDict[tuple[object, ...], QPixmap | None] = OrderedDict()
 
-    def set_hits(self, hits: Sequence[Hit]) -> None:
-        """Shows other hits; pictures already fetched stay."""
-        self.beginResetModel()
-        self._hits = tuple(hits)
-        self.endResetModel()
-
-    def hits(self) -> tuple[Hit, ...]:
-        return self._hits
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self._hits)
+    def title(self, hit: Hit) -> str:
+        return f"{hit.score:.2f} {card_title(hit)} {card_line(hit)}"
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        if not 0 <= index.row() < len(self._hits):
-            return None
-        hit = self._hits[index.row()]
-        match role:
-            case Qt.ItemDataRole.AccessibleTextRole | Qt.ItemDataRole.DisplayRole:
-                return f"{hit.score:.2f} {card_title(hit)} {card_line(hit)}"
-            case Qt.ItemDataRole.ToolTipRole:
-                return hit_tooltip(hit)
-            case Qt.ItemDataRole.UserRole:
-                return hit
-            case Qt.ItemDataRole.DecorationRole:
-                return self._picture(hit)
-        return None
+        hit = self.hit_at(index.row())
+        if hit is not None and role == Qt.ItemDataRole.DecorationRole:
+            return self._picture(hit)
+        return super().data(index, role)
 
     def _picture(self, hit: Hit) -> QPixmap | None:
         key = (hit.slide, hit.x, hit.y, hit.size)
@@ -80,8 +62,8 @@ class _CardDelegate(QStyledItemDelegate):
 
     TEXT = 40
 
-    def __init__(self, view: QListView) -> None:
-        super().__init__(view)
+    def __init__(self) -> None:
+        super().__init__()
         self.side = 96
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
@@ -98,51 +80,42 @@ class _CardDelegate(QStyledItemDelegate):
         box = QRect(rect.left() + 4, rect.top() + 4, self.side, self.side)
         paint_picture(painter, index.data(Qt.ItemDataRole.DecorationRole), box, theme, fill=True)
         line = QRect(box.left() + 2, box.bottom() + 2, box.width() - 4, self.TEXT // 2 - 1)
-        bold = QFont(small_font(font))
-        bold.setWeight(QFont.Weight.DemiBold)
-        painter.setFont(bold)
-        painter.setPen(QColor(theme.text))
+        set_ink(painter, theme, font, strong=True)
         score = f"{hit.score:.2f}"
         painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, score)
         used = painter.fontMetrics().horizontalAdvance(score) + 6
-        painter.setFont(small_font(font))
+        set_ink(painter, theme, font, quiet=True)
         right = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
         outside = is_outside(hit)
-        painter.setPen(QColor(theme.warning if outside else theme.quiet))
+        if outside:
+            painter.setPen(QColor(theme.warning))
         beside = painter.fontMetrics().elidedText(
-            "unlike training" if outside else card_line(hit), Qt.TextElideMode.ElideRight, line.width() - used
+            tr("outside") if outside else card_line(hit), Qt.TextElideMode.ElideRight, line.width() - used
         )
         painter.drawText(line, right, beside)
-        painter.setPen(QColor(theme.quiet))
+        set_ink(painter, theme, font, quiet=True)
         name = painter.fontMetrics().elidedText(card_title(hit), Qt.TextElideMode.ElideMiddle, line.width())
         painter.drawText(line.translated(0, line.height()), Qt.AlignmentFlag.AlignVCenter, name)
         painter.restore()
 
 
-class Gallery(QListView):
-    """Cards in columns. ``chosen`` carries the `Hit` of a click or of Enter."""
-
-    chosen = Signal(object)
+class Gallery(HitView):
+    """Cards in columns."""
 
     def __init__(self, fetch: Picture, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.hits_model = GalleryModel(fetch, self)
-        self.setModel(self.hits_model)
-        self._delegate = _CardDelegate(self)
-        self.setItemDelegate(self._delegate)
+        self.hits_model = GalleryModel(fetch)
+        self._delegate = _CardDelegate()
+        super().__init__(
+            self.hits_model,
+            self._delegate,
+            "Patches found",
+            "Click a patch to fly to it, on whichever slide it lies",
+            parent,
+        )
         self.setViewMode(QListView.ViewMode.IconMode)
         self.setMovement(QListView.Movement.Static)
-        self.setResizeMode(QListView.ResizeMode.Adjust)
         self.setUniformItemSizes(True)
-        self.setMouseTracking(True)
         self.setSpacing(0)
-        self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
-        self.setAccessibleName("Patches found")
-        self.setToolTip("Click a patch to fly to it, on whichever slide it lies")
-        self.clicked.connect(self._choose)
-        self.activated.connect(self._choose)
 
     def set_hits(self, hits: Sequence[Hit]) -> None:
         """Shows these hits from the top."""
@@ -156,6 +129,3 @@ class Gallery(QListView):
         self._delegate.side = width // columns - 8
         super().resizeEvent(event)  # type: ignore[arg-type]
         self.scheduleDelayedItemsLayout()
-
-    def _choose(self, index: QModelIndex) -> None:
-        self.chosen.emit(index.data(Qt.ItemDataRole.UserRole))

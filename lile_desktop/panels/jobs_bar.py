@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QW
 
 from lile_desktop.jobs import Job, JobQueue, JobState, progress_text
 from lile_desktop.panels.parts import icon_button
+from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 from lile_engine.progress import Progress
 
@@ -48,15 +49,17 @@ class _JobRow(QWidget):
     def __init__(self, job: Job) -> None:
         super().__init__()
         self.title = QLabel(job.title)
-        self.text = QLabel("waiting" if job.state is JobState.WAITING else "starting…")
+        self.text = QLabel("waiting" if job.state is JobState.WAITING else tr("starting…"))
         self.text.setProperty("rank", "quiet")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedWidth(160)
         self.bar.setRange(0, 0)
-        self.bar.setAccessibleName(f"Progress: {job.title}")
-        self.bar.setToolTip(f"How far this job is: {job.title}")
-        self.cancel = icon_button("x", f"Cancel: {job.title}", "Stop this job; what it has finished stays", job.cancel)
+        self.bar.setAccessibleName(tr("Progress: {0}").format(job.title))
+        self.bar.setToolTip(tr("How far this job is: {0}").format(job.title))
+        self.cancel = icon_button(
+            "x", tr("Cancel: {0}").format(job.title), tr("Stop this job; what it has finished stays"), job.cancel
+        )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2 * GRID)

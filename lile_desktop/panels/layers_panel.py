@@ -6,6 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
 from lile_desktop.panels.parts import heading, icon_button, quiet
+from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 
 
@@ -21,8 +22,8 @@ class LayersPanel(QWidget):
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(GRID, GRID, GRID, GRID)
         self._layout.setSpacing(GRID // 2)
-        self._layout.addWidget(heading("Layers"))
-        self._hint = quiet("Heat maps and attention maps appear here.")
+        self._layout.addWidget(heading(tr("Layers")))
+        self._hint = quiet(tr("Heat maps and attention maps appear here."))
         self._layout.addWidget(self._hint)
         self._rows: dict[str, QWidget] = {}
 
@@ -36,18 +37,20 @@ class LayersPanel(QWidget):
         row = QWidget()
         box = QCheckBox(title)
         box.setChecked(True)
-        box.setToolTip(f"Show or hide {title}")
-        box.setAccessibleName(f"Show {title}")
+        box.setToolTip(tr("Show or hide {0}").format(title))
+        box.setAccessibleName(tr("Show {0}").format(title))
         box.toggled.connect(lambda on: self.visibility_changed.emit(name, on))
         slider = QSlider(Qt.Orientation.Horizontal)
         slider.setRange(0, 100)
         slider.setValue(round(opacity * 100))
-        slider.setToolTip(f"How strongly {title} covers the tissue")
-        slider.setAccessibleName(f"Opacity of {title}")
+        slider.setToolTip(tr("How strongly {0} covers the tissue").format(title))
+        slider.setAccessibleName(tr("Opacity of {0}").format(title))
         slider.valueChanged.connect(lambda value: self.opacity_changed.emit(name, value / 100))
         top = QHBoxLayout()
         top.addWidget(box, 1)
-        top.addWidget(icon_button("x", f"Remove {title}", "Take this layer off", lambda: self.removed.emit(name)))
+        top.addWidget(
+            icon_button("x", tr("Remove {0}").format(title), tr("Take this layer off"), lambda: self.removed.emit(name))
+        )
         layout = QVBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GRID // 2)

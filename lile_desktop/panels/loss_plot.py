@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from lile_desktop.jobs import TrainStep
 from lile_desktop.panels.parts import empty_state
+from lile_desktop.text import tr
 from lile_desktop.theme import current_theme
 
 
@@ -19,7 +20,9 @@ class LossPlot(QWidget):
         self.steps: list[TrainStep] = []
         self._plot: Any = None
         self._curves: dict[str, Any] = {}
-        self._hint = empty_state("Choose a folder of pairs and press Fine-tune: the loss is drawn here step by step.")
+        self._hint = empty_state(
+            tr("Choose a folder of pairs and press Fine-tune: the loss is drawn here step by step.")
+        )
         self._box = QVBoxLayout(self)
         self._box.setContentsMargins(0, 0, 0, 0)
         self._box.addWidget(self._hint)
@@ -60,8 +63,8 @@ class LossPlot(QWidget):
         self._hint.hide()
         self._space.hide()
         self._plot = pyqtgraph.PlotWidget()
-        self._plot.setAccessibleName("Loss curve")
-        self._plot.setToolTip("Loss of each step: lower is better")
+        self._plot.setAccessibleName(tr("Loss curve"))
+        self._plot.setToolTip(tr("Loss of each step: lower is better"))
         self._plot.setFrameShape(self._plot.Shape.NoFrame)
         self._plot.setMenuEnabled(False)
         self._plot.hideButtons()

@@ -18,6 +18,7 @@ from lile_desktop.icons import icon
 from lile_desktop.logs import log_file
 from lile_desktop.notices import Level, Notice
 from lile_desktop.panels.parts import icon_button, push_button, quiet
+from lile_desktop.text import tr
 from lile_desktop.theme import GRID, current_theme
 
 _ICONS = {Level.INFO: "info", Level.WARNING: "warning", Level.ERROR: "warning-circle"}
@@ -36,8 +37,8 @@ class NoticeBar(QWidget):
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.details_button = push_button("Details", "What the program knows about it", self._show_details)
-        self.close_button = icon_button("x", "Close the message", "Close this message", self.dismiss)
+        self.details_button = push_button(tr("Details"), tr("What the program knows about it"), self._show_details)
+        self.close_button = icon_button("x", tr("Close the message"), tr("Close this message"), self.dismiss)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(2 * GRID, GRID, GRID, GRID)
         layout.setSpacing(GRID)
@@ -84,18 +85,18 @@ class DetailsDialog(QDialog):
 
     def __init__(self, notice: Notice, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Details")
+        self.setWindowTitle(tr("Details"))
         self.resize(720, 400)
         sentence = QLabel(notice.sentence)
         sentence.setWordWrap(True)
         text = QPlainTextEdit(notice.details)
         text.setReadOnly(True)
-        text.setAccessibleName("Details")
-        text.setToolTip("Select and copy what you want to report; names of slides may stand in it")
+        text.setAccessibleName(tr("Details"))
+        text.setToolTip(tr("Select and copy what you want to report; names of slides may stand in it"))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         row = QHBoxLayout()
-        row.addWidget(push_button("Show log file", "Open the folder of the log file", open_log_folder))
+        row.addWidget(push_button(tr("Show log file"), tr("Open the folder of the log file"), open_log_folder))
         row.addStretch(1)
         row.addWidget(buttons)
         layout = QVBoxLayout(self)
@@ -103,7 +104,7 @@ class DetailsDialog(QDialog):
         layout.setSpacing(GRID)
         layout.addWidget(sentence)
         layout.addWidget(text, 1)
-        layout.addWidget(quiet(f"Log file: {log_file()}"))
+        layout.addWidget(quiet(tr("Log file: {0}").format(log_file())))
         layout.addLayout(row)
 
 

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, Q
 
 from lile_desktop.panels.parts import heading, quiet
 from lile_desktop.regions import region_size_text
+from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 from lile_desktop.viewer.annotations import AnnotationStore
 
@@ -23,20 +24,20 @@ class RegionsPanel(QWidget):
         self._store = store
         self._mpp: float | None = None
         self.list = QListWidget()
-        self.list.setAccessibleName("Regions on this slide")
-        self.list.setToolTip("Click to select a region, double-click to go there")
+        self.list.setAccessibleName(tr("Regions on this slide"))
+        self.list.setToolTip(tr("Click to select a region, double-click to go there"))
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.list.currentRowChanged.connect(self._on_row)
         self.list.itemDoubleClicked.connect(lambda _item: self._visit())
         self._stack = QStackedLayout()
-        hint = quiet("Press R and draw a rectangle on the slide.")
+        hint = quiet(tr("Press R and draw a rectangle on the slide."))
         hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._stack.addWidget(hint)
         self._stack.addWidget(self.list)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(GRID, GRID, GRID, 0)
         layout.setSpacing(GRID // 2)
-        layout.addWidget(heading("Regions"))
+        layout.addWidget(heading(tr("Regions")))
         layout.addLayout(self._stack)
         self.setFixedHeight(136)
         store.changed.connect(self.refresh)

@@ -9,6 +9,7 @@ from lile_desktop.actions import ActionRegistry
 from lile_desktop.panels.parts import empty_state, heading, tool_button
 from lile_desktop.panels.row_delegate import RowDelegate
 from lile_desktop.slide_list import SlideEntry, SlideListModel
+from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 
 
@@ -24,9 +25,9 @@ class SlidesPanel(QWidget):
         self._proxy.setSourceModel(model)
         self._proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.filter = QLineEdit()
-        self.filter.setPlaceholderText("Filter by name")
-        self.filter.setAccessibleName("Filter slides")
-        self.filter.setToolTip("Show only slides with these letters in the name")
+        self.filter.setPlaceholderText(tr("Filter by name"))
+        self.filter.setAccessibleName(tr("Filter slides"))
+        self.filter.setToolTip(tr("Show only slides with these letters in the name"))
         self.filter.setClearButtonEnabled(True)
         self.filter.textChanged.connect(self._proxy.setFilterFixedString)
         self.list = QListView()
@@ -34,8 +35,8 @@ class SlidesPanel(QWidget):
         self.list.setItemDelegate(RowDelegate(self.list))
         self.list.setMouseTracking(True)
         self.list.setUniformItemSizes(True)
-        self.list.setAccessibleName("Open slides")
-        self.list.setToolTip("Click a slide to show it")
+        self.list.setAccessibleName(tr("Open slides"))
+        self.list.setToolTip(tr("Click a slide to show it"))
         self.list.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -43,7 +44,7 @@ class SlidesPanel(QWidget):
         self.list.selectionModel().currentChanged.connect(self._on_current)
 
         top = QHBoxLayout()
-        top.addWidget(heading("Slides"))
+        top.addWidget(heading(tr("Slides")))
         top.addStretch(1)
         top.addWidget(tool_button(actions["open"]))
         layout = QVBoxLayout(self)
@@ -52,7 +53,7 @@ class SlidesPanel(QWidget):
         layout.addLayout(top)
         layout.addWidget(self.filter)
         self._stack = QStackedLayout()
-        self._stack.addWidget(empty_state("Open a slide with Ctrl+O, or drop slide files anywhere on the window."))
+        self._stack.addWidget(empty_state(tr("Open a slide with Ctrl+O, or drop slide files anywhere on the window.")))
         self._stack.addWidget(self.list)
         layout.addLayout(self._stack, 1)
         for signal in (model.rowsInserted, model.rowsRemoved, model.modelReset):

@@ -20,6 +20,7 @@ from lile_desktop.icons import icon
 from lile_desktop.jobs import TrainStep
 from lile_desktop.panels.loss_plot import LossPlot
 from lile_desktop.panels.parts import heading, icon_button, number_field, push_button, quiet, set_primary
+from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 from lile_desktop.training import TrainRequest, check_request, model_names, suggested_name
 
@@ -37,38 +38,42 @@ class TrainingPage(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.model_text = QLabel()
         self.folder = QLineEdit()
-        self.folder.setPlaceholderText("Folder with pairs.jsonl or pairs.csv and the images it names")
-        self.folder.setAccessibleName("Folder of pairs")
-        self.folder.setToolTip("A folder of images and a pairs.jsonl: one object a line with image and caption")
+        self.folder.setPlaceholderText(tr("Folder with pairs.jsonl or pairs.csv and the images it names"))
+        self.folder.setAccessibleName(tr("Folder of pairs"))
+        self.folder.setToolTip(tr("A folder of images and a pairs.jsonl: one object a line with image and caption"))
         self.steps = QSpinBox()
         self.steps.setRange(2, 100_000)
         self.steps.setValue(200)
-        number_field(self.steps, "Steps", "How many batches to learn from; 20 only shows that it works")
+        number_field(self.steps, tr("Steps"), tr("How many batches to learn from; 20 only shows that it works"))
         self.batch = QSpinBox()
         self.batch.setRange(2, 512)
         self.batch.setValue(32)
-        number_field(self.batch, "Pairs in a batch", "Pairs compared with each other in one step; more is slower")
+        number_field(
+            self.batch, tr("Pairs in a batch"), tr("Pairs compared with each other in one step; more is slower")
+        )
         self.name = QLineEdit(suggested_name(taken_names))
-        self.name.setAccessibleName("Name of the new model")
-        self.name.setToolTip("The new model is saved under this name beside the one you have")
+        self.name.setAccessibleName(tr("Name of the new model"))
+        self.name.setToolTip(tr("The new model is saved under this name beside the one you have"))
         self.problem = quiet()
         self.problem.setProperty("rank", "warning")
 
         folder_row = QHBoxLayout()
         folder_row.setSpacing(GRID // 2)
         folder_row.addWidget(self.folder, 1)
-        self.browse_button = icon_button("folder-open", "Choose folder", "Choose the folder of pairs", self._browse)
+        self.browse_button = icon_button(
+            "folder-open", tr("Choose folder"), tr("Choose the folder of pairs"), self._browse
+        )
         folder_row.addWidget(self.browse_button)
         form = QGridLayout()
         form.setHorizontalSpacing(2 * GRID)
         form.setVerticalSpacing(GRID)
         form.setColumnStretch(1, 1)
         rows: tuple[tuple[str, QWidget | QHBoxLayout], ...] = (
-            ("Starts from", self.model_text),
-            ("Pairs", folder_row),
-            ("Steps", self.steps),
-            ("Batch", self.batch),
-            ("Name", self.name),
+            (tr("Starts from"), self.model_text),
+            (tr("Pairs"), folder_row),
+            (tr("Steps"), self.steps),
+            (tr("Batch"), self.batch),
+            (tr("Name"), self.name),
         )
         for row, (label, part) in enumerate(rows):
             form.addWidget(QLabel(label), row, 0)
@@ -77,10 +82,13 @@ class TrainingPage(QWidget):
             else:
                 form.addLayout(part, row, 1)
 
-        self.train_button = push_button("Fine-tune", "Start training on these pairs", self._train, primary=True)
-        self.cancel_button = push_button("Stop", "Stop the training; its state is kept", self.cancel_asked.emit)
+        self.train_button = push_button(tr("Fine-tune"), tr("Start training on these pairs"), self._train, primary=True)
+        self.cancel_button = push_button(tr("Stop"), tr("Stop the training; its state is kept"), self.cancel_asked.emit)
         self.use_button = push_button(
-            "Use this model", "Embed the archive again with the new model and switch to it", self._use, primary=True
+            tr("Use this model"),
+            tr("Embed the archive again with the new model and switch to it"),
+            self._use,
+            primary=True,
         )
         buttons = QHBoxLayout()
         buttons.setSpacing(GRID)
@@ -93,11 +101,13 @@ class TrainingPage(QWidget):
         self.plot = LossPlot()
         left = QVBoxLayout()
         left.setSpacing(GRID)
-        left.addWidget(heading("Fine-tune the model on your own pairs"))
+        left.addWidget(heading(tr("Fine-tune the model on your own pairs")))
         left.addWidget(
             quiet(
-                "Each pair is an image and its caption. The model in use is kept; a new one is saved beside it, and "
-                "you decide whether to switch. Everything stays on this computer."
+                tr(
+                    "Each pair is an image and its caption. The model in use is kept; a new one is saved beside it, "
+                    "and you decide whether to switch. Everything stays on this computer."
+                )
             )
         )
         left.addLayout(form)
@@ -111,7 +121,7 @@ class TrainingPage(QWidget):
         side.setFixedWidth(440)
         right = QVBoxLayout()
         right.setSpacing(GRID)
-        right.addWidget(heading("Loss"))
+        right.addWidget(heading(tr("Loss")))
         right.addWidget(self.plot, 1)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
@@ -129,7 +139,7 @@ class TrainingPage(QWidget):
 
     def show_model(self, name: str) -> None:
         """The model that a training starts from."""
-        self.model_text.setText(name or "no model loaded yet")
+        self.model_text.setText(name or tr("no model loaded yet"))
 
     def show_idle(self) -> None:
         """Nothing runs."""
@@ -144,7 +154,7 @@ class TrainingPage(QWidget):
         """A training runs."""
         self._output = ""
         self.plot.clear()
-        self.status.setText("Reading the pairs…")
+        self.status.setText(tr("Reading the pairs…"))
         self.train_button.hide()
         self.cancel_button.show()
         self.use_button.hide()
@@ -152,7 +162,7 @@ class TrainingPage(QWidget):
     def show_step(self, step: TrainStep) -> None:
         """One more point of the curve."""
         self.plot.add(step)
-        self.status.setText(f"Step {step.step}: loss {step.loss:.3f}")
+        self.status.setText(tr("Step {0}: loss {1:.3f}").format(step.step, step.loss))
 
     def show_finished(self, output: str, summary: str) -> None:
         """A model came out (``output`` its folder), or "" where none did."""
@@ -163,7 +173,7 @@ class TrainingPage(QWidget):
     def show_switched(self, name: str) -> None:
         """The new model is in use."""
         self._output = ""
-        self.status.setText(f"{name} is in use.")
+        self.status.setText(tr("{0} is in use.").format(name))
         self.name.setText(suggested_name(model_names()))
         self.show_idle()
 
@@ -176,7 +186,7 @@ class TrainingPage(QWidget):
         self.plot.restyle()
 
     def _browse(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Folder of pairs", self.folder.text())
+        folder = QFileDialog.getExistingDirectory(self, tr("Folder of pairs"), self.folder.text())
         if folder:
             self.folder.setText(folder)
 

@@ -14,23 +14,22 @@ from lile_desktop.panels.regions_panel import RegionsPanel
 from lile_desktop.panels.slides_panel import SlidesPanel
 from lile_desktop.slide_desk import SlideDesk
 from lile_desktop.theme import GRID
-from lile_desktop.viewer.slide_menu import SlideMenu
-from lile_desktop.viewer.slide_view import SlideView
+from lile_desktop.viewer.panes import Panes
 
 LEFT_PX, RIGHT_PX = 248, 352
 TOOLS = (
     "tool_move", "tool_rectangle", "tool_ellipse", "tool_polygon", "tool_brush", "tool_line", None,
-    "go_back", "go_forward", None, "fit", "zoom_out", "zoom_in", "mag_10", "mag_20", "mag_40",
+    "go_back", "go_forward", None, "fit", "zoom_out", "zoom_in", "mag_10", "mag_20", "mag_40", None, "views_2",
+    "link_views",
 )  # fmt: skip
 
 
 class ViewerPage(QWidget):
     """Only puts the panels in their places."""
 
-    def __init__(self, desk: SlideDesk, view: SlideView, actions: ActionRegistry) -> None:
+    def __init__(self, desk: SlideDesk, panes: Panes, actions: ActionRegistry) -> None:
         super().__init__()
-        self.view = view
-        self.slide_menu = SlideMenu(view)
+        self.view = view = panes.views[0]
         self.slides = SlidesPanel(desk.slides, actions)
         self.regions = RegionsPanel(view.annotations)
         self.layers = LayersPanel()
@@ -53,7 +52,7 @@ class ViewerPage(QWidget):
         column.setSpacing(0)
         column.addWidget(_tool_strip(actions))
         column.addWidget(hairline())
-        column.addWidget(view, 1)
+        column.addWidget(panes, 1)
 
         self.right = _panel()
         right = QVBoxLayout(self.right)

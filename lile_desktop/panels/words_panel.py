@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QToolButton, QVBoxLayout, QWidget
 
 from lile_desktop.panels.parts import FlowLayout, clear_layout, heading, quiet
+from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 from lile_desktop.words import PhraseWord, telling_words
 from lile_engine.answers import AttentionAnswer
@@ -22,13 +23,13 @@ class WordsPanel(QWidget):
         self._words: list[PhraseWord | None] = []
         self._group = QButtonGroup(self)
         self._group.setExclusive(True)
-        self._hint = quiet("Choose a patch or a caption, then a word of it: the map shows where the word is seen.")
+        self._hint = quiet(tr("Choose a patch or a caption, then a word of it: the map shows where the word is seen."))
         self._place = QWidget()
         self._flow = FlowLayout(self._place)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GRID // 2)
-        layout.addWidget(heading("Words"))
+        layout.addWidget(heading(tr("Words")))
         layout.addWidget(self._hint)
         layout.addWidget(self._place)
         self._place.hide()
@@ -44,7 +45,7 @@ class WordsPanel(QWidget):
         for word in self._words:
             tip = f"Where “{word.text}” is seen on the tissue" if word else "Where the whole phrase is seen"
             button = QToolButton()
-            button.setText(word.text if word else "whole phrase")
+            button.setText(word.text if word else tr("whole phrase"))
             button.setCheckable(True)
             button.setProperty("rank", "word")
             button.setToolTip(tip)
@@ -66,7 +67,7 @@ class WordsPanel(QWidget):
             button.setChecked(place == answer.word)
             if word and place in shares:
                 share = f"it has {shares[place]:.0%} of the attention"
-                button.setToolTip(f"Where “{word.text}” is seen on the tissue; {share}")
+                button.setToolTip(tr("Where “{0}” is seen on the tissue; {1}").format(word.text, share))
 
     def buttons(self) -> list[QToolButton]:
         """The buttons: the whole phrase first, then each word."""

@@ -18,15 +18,16 @@ DELAY_MS = 800
 FILE_NAME = "regions.geojson"
 
 
-def regions_file(identity: str, archive: Path | None) -> Path:
-    """Where the regions of a slide lie: with its files in the archive, or in the user's own folder without one.
+def regions_file(identity: str, archive: Path | None, name: str = FILE_NAME) -> Path:
+    """Where the regions of a slide lie (or what else ``name`` is kept of it): with its files in the archive, or in
+    the user's own folder without one.
 
-    What was drawn before the slide came into an archive moves there, so that it goes when the case is removed.
+    What was made before the slide came into an archive moves there, so that it goes when the case is removed.
     """
-    own = home_dir() / "regions" / identity / FILE_NAME
+    own = home_dir() / "regions" / identity / name
     if archive is None:
         return own
-    file = archive / "slides" / identity / FILE_NAME
+    file = archive / "slides" / identity / name
     if own.exists() and not file.exists():
         with contextlib.suppress(OSError):
             private_dir(file.parent)

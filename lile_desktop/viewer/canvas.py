@@ -183,14 +183,15 @@ class SlideCanvas(QWidget):
         self._fitted = False
         self._show(vs.resized(view, self.width(), self.height()))
 
-    def _jump(self, view: ViewState) -> None:
+    def visit(self, view: ViewState) -> None:
+        """Like `set_view`, and the place left can be gone back to."""
         self._remember_place()
         self.set_view(view)
         self._remember_place()
 
     def go_to(self, rect: Rect) -> None:
         """Bring a level-0 rectangle to the middle, as large as it comfortably fits."""
-        self._jump(vs.showing(self._view, rect))
+        self.visit(vs.showing(self._view, rect))
 
     def center_on(self, x: float, y: float) -> None:
         """Bring a level-0 point to the middle at the present scale."""
@@ -198,7 +199,7 @@ class SlideCanvas(QWidget):
 
     def go_to_point(self, x: float, y: float) -> None:
         """Like `center_on`, and the place left can be gone back to."""
-        self._jump(replace(self._view, cx=x, cy=y))
+        self.visit(replace(self._view, cx=x, cy=y))
 
     def go_to_microns(self, x: float, y: float) -> None:
         """Bring a point given in microns to the middle; in pixels on a slide whose mpp is not known."""
@@ -208,7 +209,7 @@ class SlideCanvas(QWidget):
     def fit(self) -> None:
         """Show the whole slide."""
         if self._slide is not None:
-            self._jump(vs.fitted(self._view, self._slide.width, self._slide.height))
+            self.visit(vs.fitted(self._view, self._slide.width, self._slide.height))
             self._fitted = True
 
     def zoom_by(self, factor: float, sx: float | None = None, sy: float | None = None) -> None:
@@ -226,7 +227,7 @@ class SlideCanvas(QWidget):
         """Show the slide at ``power`` x (40 for 40x) about the middle of the view."""
         if self._slide is not None:
             scale = vs.scale_for_magnification(self._slide, power)
-            self._jump(replace(self._view, scale=scale))
+            self.visit(replace(self._view, scale=scale))
 
     def pan_by(self, dx: float, dy: float) -> None:
         """Move the picture by screen pixels, at once."""
@@ -294,6 +295,16 @@ class SlideCanvas(QWidget):
     def set_minimap_visible(self, visible: bool) -> None:
         self._minimap_wanted = visible
         self._place_minimap()
+
+    @property
+    def minimap_wanted(self) -> bool:
+        """Whether the minimap is shown where there is room for it."""
+        return self._minimap_wanted
+
+    @property
+    def corner_wanted(self) -> bool:
+        """Whether scale bar and position are shown."""
+        return self._corner_wanted
 
     def set_corner_visible(self, visible: bool) -> None:
         """Scale bar and position text on or off."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QFormLayout, QLabel, QPushButton, QSlider, QWidget
 
+from lile_desktop.text import tr
 from lile_desktop.viewer.adjust import AS_IT_IS
 from lile_desktop.viewer.canvas import SlideCanvas
 
@@ -21,16 +22,18 @@ class DisplayPanel(QWidget):
 
     def __init__(self, canvas: SlideCanvas) -> None:
         super().__init__(canvas, Qt.WindowType.Tool)
-        self.setWindowTitle("Display")
+        self.setWindowTitle(tr("Display"))
         self._canvas = canvas
-        self.brightness = self._slider("Brightness", STEPS)
-        self.contrast = self._slider("Contrast", STEPS)
-        self.gamma = self._slider("Gamma", STEPS)
-        self.rotation = self._slider("Rotation in degrees", 180)
-        self.mirrored = self._check("Mirrored", "Exchange left and right")
-        self.profile = self._check("Scanner's colour profile", "Show colours as the slide's ICC profile means them")
-        self.reset = QPushButton("Reset")
-        self.reset.setToolTip("Show the slide as it is stored")
+        self.brightness = self._slider(tr("Brightness"), STEPS)
+        self.contrast = self._slider(tr("Contrast"), STEPS)
+        self.gamma = self._slider(tr("Gamma"), STEPS)
+        self.rotation = self._slider(tr("Rotation in degrees"), 180)
+        self.mirrored = self._check(tr("Mirrored"), tr("Exchange left and right"))
+        self.profile = self._check(
+            tr("Scanner's colour profile"), tr("Show colours as the slide's ICC profile means them")
+        )
+        self.reset = QPushButton(tr("Reset"))
+        self.reset.setToolTip(tr("Show the slide as it is stored"))
         layout = QFormLayout(self)
         layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
         layout.setSpacing(GRID)

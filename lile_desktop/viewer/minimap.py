@@ -6,6 +6,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
+from lile_desktop.text import tr
 from lile_desktop.viewer.view_state import ViewState, to_slide
 
 LONGEST = 176  # logical pixels of the longer side
@@ -25,8 +26,8 @@ class Minimap(QWidget):
         self._accent = QColor(0, 120, 215)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
-        self.setAccessibleName("Overview of the slide")
-        self.setToolTip("The whole slide; drag the box to move the view")
+        self.setAccessibleName(tr("Overview of the slide"))
+        self.setToolTip(tr("The whole slide; drag the box to move the view"))
         self.hide()
 
     def set_slide(self, width: int, height: int, image: QImage | None) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter
 
+from lile_desktop.text import tr
 from lile_desktop.viewer.view_state import ViewState, magnification
 from lile_engine.slides import SlideInfo
 
@@ -83,7 +84,7 @@ def status_text(view: ViewState, info: SlideInfo, cursor: tuple[float, float] | 
     parts = [magnification_text(view, info)]
     if cursor is not None:
         parts.append(place_text(*cursor, info.mpp))
-    parts.append(f"{info.mpp:.4g} µm/px" if info.mpp else "µm/px unknown")
+    parts.append(tr("{0:.4g} µm/px").format(info.mpp) if info.mpp else tr("µm/px unknown"))
     if view.rotation:
         parts.append(f"{view.rotation:.4g}°")
     if view.mirrored:

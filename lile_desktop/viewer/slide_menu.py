@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QPointF
+from PySide6.QtCore import QObject, QPointF, Signal
 from PySide6.QtGui import QAction, QColor, QGuiApplication, QIcon, QPixmap
 from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu
 
+from lile_desktop.text import tr
 from lile_desktop.viewer import operations as ops
 from lile_desktop.viewer.annotation_files import color_for
 from lile_desktop.viewer.annotations import PALETTE, RegionClass
@@ -28,11 +29,14 @@ SWATCH_PX = 12
 
 
 class SlideMenu(QObject):
-    """Opens on ``view.context_asked``. Failures are told by ``view.slide_failed``."""
+    """Opens on ``view.context_asked``. Failures are told by ``view.slide_failed``. ``kept`` are classes made before."""
 
-    def __init__(self, view: SlideView) -> None:
+    classes_changed = Signal(list)  # list[RegionClass]: all that were made, to be kept
+
+    def __init__(self, view: SlideView, kept: Sequence[RegionClass] = ()) -> None:
         super().__init__(view)
         self._view = view
+        self._kept = list(kept)
         self.transfer = GeoJsonTransfer(view.annotations, self)
         self.transfer.failed.connect(view.slide_failed)
         self._panel: DisplayPanel | None = None
@@ -59,8 +63,8 @@ class SlideMenu(QObject):
         menu.addSeparator()
         self._add_view_part(menu)
         menu.addSeparator()
-        self._add(menu, "Import regions…", self._import)
-        self._add(menu, "Export regions…", self._export, enabled=len(self._view.annotations) > 0)
+        self._add(menu, tr("Import regions…"), self.import_regions)
+        self._add(menu, tr("Export regions…"), self.export_regions, enabled=len(self._view.annotations) > 0)
         return menu
 
     def _add(self, menu: QMenu, title: str, act: Callable[[], None], *, enabled: bool = True) -> QAction:
@@ -74,42 +78,44 @@ class SlideMenu(QObject):
         chosen = store.selected()
         locked = all(a.locked for a in chosen)
         several = sum(a.kind == "region" and not a.locked for a in chosen) > 1
-        classes = menu.addMenu("Class")
-        known = {kind.name: kind for kind in (*FIRST_CLASSES, *ops.classes_in_use(store))}
+        classes = menu.addMenu(tr("Class"))
+        known = {kind.name: kind for kind in (*FIRST_CLASSES, *self._kept, *ops.classes_in_use(store))}
         for kind in known.values():
             action = self._add(classes, kind.name, partial(self._set_class, kind))
             action.setIcon(swatch(kind.color))
         classes.addSeparator()
-        self._add(classes, "New class…", self._new_class)
-        self._add(classes, "No class", partial(self._set_class, None))
+        self._add(classes, tr("New class…"), self._new_class)
+        self._add(classes, tr("No class"), partial(self._set_class, None))
         classes.setEnabled(not locked)
-        self._add(menu, "Name…", self._name, enabled=len(chosen) == 1 and not locked)
-        self._add(menu, "Merge", partial(ops.merge_selected, store), enabled=several)
-        self._add(menu, "Cut smaller ones out of the largest", partial(ops.cut_out_selected, store), enabled=several)
+        self._add(menu, tr("Name…"), self.name_region, enabled=len(chosen) == 1 and not locked)
+        self._add(menu, tr("Merge"), partial(ops.merge_selected, store), enabled=several)
+        self._add(
+            menu, tr("Cut smaller ones out of the largest"), partial(ops.cut_out_selected, store), enabled=several
+        )
         self._add(
             menu,
-            "Split into parts",
+            tr("Split into parts"),
             partial(ops.split_selected, store),
             enabled=any(a.more and not a.locked for a in chosen),
         )
-        self._add(menu, "Unlock" if locked else "Lock", partial(ops.set_locked, store, not locked))
-        self._add(menu, "Delete", lambda: store.remove(store.selection), enabled=not locked)
+        self._add(menu, tr("Unlock") if locked else tr("Lock"), partial(ops.set_locked, store, not locked))
+        self._add(menu, tr("Delete"), lambda: store.remove(store.selection), enabled=not locked)
 
     def _add_place_part(self, menu: QMenu, at: QPointF) -> None:
         view = self._view
         x, y = to_slide(view.view, at.x(), at.y())
         mpp = view.slide.mpp if view.slide is not None else None
-        self._add(menu, "Copy position", lambda: QGuiApplication.clipboard().setText(place_text(x, y, mpp)))
-        self._add(menu, "Go to position…", self._go_to)
+        self._add(menu, tr("Copy position"), lambda: QGuiApplication.clipboard().setText(place_text(x, y, mpp)))
+        self._add(menu, tr("Go to position…"), self.go_to)
 
     def _add_view_part(self, menu: QMenu) -> None:
         view = self._view
-        self._add(menu, "Turn left", lambda: view.set_rotation(view.view.rotation - 90))
-        self._add(menu, "Turn right", lambda: view.set_rotation(view.view.rotation + 90))
-        mirror = self._add(menu, "Mirrored", lambda: view.set_mirrored(not view.view.mirrored))
+        self._add(menu, tr("Turn left"), lambda: view.set_rotation(view.view.rotation - 90))
+        self._add(menu, tr("Turn right"), lambda: view.set_rotation(view.view.rotation + 90))
+        mirror = self._add(menu, tr("Mirrored"), lambda: view.set_mirrored(not view.view.mirrored))
         mirror.setCheckable(True)
         mirror.setChecked(view.view.mirrored)
-        self._add(menu, "Display…", self.show_display)
+        self._add(menu, tr("Display…"), self.show_display)
 
     def show_display(self) -> None:
         """The sliders for brightness, contrast, gamma, colour profile and rotation."""
@@ -124,35 +130,67 @@ class SlideMenu(QObject):
         self._view.set_drawing_class(kind)
 
     def _new_class(self) -> None:
-        name, given = QInputDialog.getText(self._view, "New class", "Name of the class:")
+        name, given = QInputDialog.getText(self._view, tr("New class"), tr("Name of the class:"))
         if given and name.strip():
-            self._set_class(RegionClass(name.strip(), color_for(name.strip())))
+            self.add_class(name.strip())
 
-    def _name(self) -> None:
-        annotation = self._view.annotations.selected()[0]
-        name, given = QInputDialog.getText(self._view, "Name", "Name of the region:", text=annotation.name)
+    def add_class(self, name: str) -> None:
+        """Makes a class, gives it to the selected regions and keeps it for other slides and the next start."""
+        known = {kind.name: kind for kind in (*FIRST_CLASSES, *self._kept)}
+        kind = known.get(name) or RegionClass(name, color_for(name))
+        if name not in known:
+            self._kept.append(kind)
+            self.classes_changed.emit(list(self._kept))
+        self._set_class(kind)
+
+    def name_region(self) -> None:
+        """Asks for the name of the selected region."""
+        chosen = self._view.annotations.selected()
+        if not chosen:
+            return
+        annotation = chosen[0]
+        name, given = QInputDialog.getText(self._view, tr("Name"), tr("Name of the region:"), text=annotation.name)
         if given:
             ops.set_name(self._view.annotations, annotation.id, name.strip())
 
-    def _go_to(self) -> None:
+    def go_to(self) -> None:
+        """Asks for a place in microns and goes there."""
         unit = "µm" if self._view.slide is not None and self._view.slide.mpp else "px"
-        text, given = QInputDialog.getText(self._view, "Go to position", f"x, y in {unit}:")
+        text, given = QInputDialog.getText(self._view, tr("Go to position"), tr("x, y in {0}:").format(unit))
         place = parse_place(text) if given else None
         if place is not None:
             self._view.go_to_microns(*place)
         elif given:
             self._view.slide_failed.emit(f"{text!r} is no place; write two numbers, as in 1200, 800.")
 
-    def _import(self) -> None:
-        path, _ = QFileDialog.getOpenFileName(self._view, "Import regions", "", FILTER)
+    def import_regions(self) -> None:
+        """Asks for a GeoJSON file and adds its regions."""
+        path, _ = QFileDialog.getOpenFileName(self._view, tr("Import regions"), "", FILTER)
         if path:
             self.transfer.import_file(Path(path))
 
-    def _export(self) -> None:
+    def export_regions(self) -> None:
+        """Asks where to write the regions as GeoJSON."""
         name = Path(self._view.slide.name).stem if self._view.slide is not None else "regions"
-        path, _ = QFileDialog.getSaveFileName(self._view, "Export regions", f"{name}.geojson", FILTER)
+        path, _ = QFileDialog.getSaveFileName(self._view, tr("Export regions"), f"{name}.geojson", FILTER)
         if path:
             self.transfer.export_file(Path(path))
+
+
+def classes_to_keep(classes: Sequence[RegionClass]) -> tuple[str, ...]:
+    """Classes as the settings keep them, "#rrggbb name"."""
+    return tuple(f"{QColor(*kind.color).name()} {kind.name}" for kind in classes)
+
+
+def kept_classes(kept: Sequence[str]) -> list[RegionClass]:
+    """The classes that the settings keep; what is no class is left out."""
+    found = []
+    for text in kept:
+        color, _, name = text.partition(" ")
+        if QColor.isValidColorName(color) and name:
+            shade = QColor(color)
+            found.append(RegionClass(name, (shade.red(), shade.green(), shade.blue())))
+    return found
 
 
 def parse_place(text: str) -> tuple[float, float] | None:

@@ -13,13 +13,14 @@ from PySide6.QtGui import (
     QImage,
     QKeyEvent,
     QMouseEvent,
-    QNativeGestureEvent,
     QPainter,
     QPainterPath,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QWidget
 
+from lile_desktop.text import tr
+from lile_desktop.viewer import gestures
 from lile_desktop.viewer import view_state as vs
 from lile_desktop.viewer.annotation_painter import AnnotationPainter
 from lile_desktop.viewer.annotations import Annotation, AnnotationStore, RegionClass
@@ -73,8 +74,11 @@ class SlideView(SlideCanvas):
         *,
         cache: TileCache | None = None,
         cache_bytes: int = DEFAULT_BUDGET,
+        drawing: bool = True,
     ) -> None:
+        """``drawing`` False: a view that only shows; it takes no tool but the one that moves."""
         super().__init__(source, parent, cache=cache, cache_bytes=cache_bytes)
+        self._drawing = drawing
         self._annotations = AnnotationStore(self)
         self._annotations.changed.connect(self.update)
         self._annotations.selection_changed.connect(self.update)
@@ -93,11 +97,12 @@ class SlideView(SlideCanvas):
         self._grab: QPointF | None = None  # where the middle button holds the picture
         self._speed = DragSpeed()
         self._keys = Keys(self)
+        self.grabGesture(Qt.GestureType.PinchGesture)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAcceptDrops(True)
         self.setCursor(self._tool.cursor)
-        self.setAccessibleName("Slide")
+        self.setAccessibleName(tr("Slide"))
 
     # --- layers ----------------------------------------------------------------------------------
 
@@ -151,6 +156,11 @@ class SlideView(SlideCanvas):
         self._boxes_shown = visible
         self.layers_changed.emit()
         self.update()
+
+    @property
+    def tile_grid(self) -> float | None:
+        """The step of the tile grid in level-0 px, None where none is shown."""
+        return self._grid_step
 
     @property
     def annotations_visible(self) -> bool:
@@ -225,7 +235,7 @@ class SlideView(SlideCanvas):
 
     def set_tool(self, name: str) -> None:
         """Take a tool; what another had half drawn is dropped."""
-        if name == self._tool.name:
+        if name == self._tool.name or not (self._drawing or name == "move"):
             return
         self._tool.cancel()
         self._tool = make_tool(name, self)
@@ -350,15 +360,8 @@ class SlideView(SlideCanvas):
         event.accept()
 
     def event(self, event: QEvent) -> bool:
-        if isinstance(event, QNativeGestureEvent) and self.slide is not None:
-            at = event.position()
-            if event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture:
-                scale = self.view.scale * (1 + event.value())
-                self.set_view(vs.zoomed_at(self.view, scale, at.x(), at.y()))
-                return True
-            if event.gestureType() == Qt.NativeGestureType.RotateNativeGesture:
-                self.set_view(vs.turned_at(self.view, self.view.rotation + event.value(), at.x(), at.y()))
-                return True
+        if event.type() in gestures.KINDS and self.slide is not None and gestures.handle(self, event):
+            return True
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

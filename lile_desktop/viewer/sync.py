@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
-from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QGridLayout, QWidget
+from PySide6.QtCore import QObject
 
 from lile_desktop.viewer.slide_view import SlideView
-from lile_desktop.viewer.tile_cache import DEFAULT_BUDGET, TileCache
-from lile_desktop.viewer.tile_loader import PixelSource
 from lile_desktop.viewer.view_state import ViewState, delta_to_screen, delta_to_slide
-
-MOST_VIEWS = 4
-GAP = 2  # pixels between views
 
 
 def followed(leader_then: ViewState, leader_now: ViewState, own_then: ViewState) -> ViewState:
@@ -53,6 +46,11 @@ class ViewSync(QObject):
         view.slide_changed.connect(self._relink)
         self._relink()
 
+    def remove(self, view: SlideView) -> None:
+        """Let go of a view that is about to be closed."""
+        self._views.remove(view)
+        self._relink()
+
     def set_linked(self, linked: bool) -> None:
         """Let the views follow each other from where they stand, or move on their own."""
         self._linked = linked
@@ -62,7 +60,7 @@ class ViewSync(QObject):
         self._then = {id(view): view.view for view in self._views}
 
     def _on_move(self, leader: SlideView, now: ViewState) -> None:
-        if not self._linked or self._following:
+        if not self._linked or self._following or leader not in self._views:
             return
         then = self._then[id(leader)]
         if then.mirrored != now.mirrored:
@@ -73,24 +71,3 @@ class ViewSync(QObject):
             if view is not leader and view.slide is not None:
                 view.set_view(followed(then, now, self._then[id(view)]))
         self._following = False
-
-
-class SplitView(QWidget):
-    """Two to four views side by side over one cache. ``sync`` links them."""
-
-    def __init__(
-        self, source: PixelSource, count: int = 2, parent: QWidget | None = None, cache_bytes: int = DEFAULT_BUDGET
-    ) -> None:
-        super().__init__(parent)
-        cache = TileCache(cache_bytes)
-        self.sync = ViewSync(self)
-        self.views = [SlideView(source, self, cache=cache) for _ in range(min(max(count, 1), MOST_VIEWS))]
-        layout = QGridLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(GAP)
-        columns = math.ceil(math.sqrt(len(self.views)))
-        for number, view in enumerate(self.views):
-            layout.addWidget(view, number // columns, number % columns)
-            self.sync.add(view)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setFocusProxy(self.views[0])

@@ -18,6 +18,7 @@ from lile_desktop.settings import SettingsStore
 from lile_desktop.theme import LIGHT, apply_theme
 from lile_engine.demo import Demo, DemoSlide, build_demo
 from lile_engine.phantom.captions import caption
+from tests.tiny_models import tiny_config, write_tokenizer
 
 SLIDES = (
     DemoSlide("one", "Case 1", 1536, 1536, 3, ("normal mucosa", "adipose", "smooth muscle")),
@@ -41,33 +42,12 @@ def _captions() -> list[str]:
 
 
 def _make_model(folder: Path, captions: list[str]) -> None:
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordPiece
-    from tokenizers.normalizers import BertNormalizer
-    from tokenizers.pre_tokenizers import BertPreTokenizer
-    from tokenizers.processors import TemplateProcessing
-
     from lile_engine.model.checkpoint import save_checkpoint
-    from lile_engine.model.config import LileConfig
     from lile_engine.model.create import create_lile
 
     words = sorted({word for text in captions for word in re.findall(r"\w+|[^\w\s]", text.lower())})
-    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
-    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = BertPreTokenizer()
-    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    files = folder.parent / "tokenizer"
-    files.mkdir(parents=True)
-    tokenizer.save(str(files / "tokenizer.json"))
-    config = LileConfig(
-        name="tiny", taps=(1, 4), token_grid=4, width=16, heads=2, token_width=8, cross_width=12, cross_heads=2,
-        max_text_tokens=24,
-        text_config={
-            "model_type": "bert", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
-            "intermediate_size": 32, "vocab_size": len(vocabulary), "max_position_embeddings": 32,
-        },
-    )  # fmt: skip
+    files = write_tokenizer(folder.parent / "tokenizer", words)
+    config = tiny_config(words, input_px=224, max_text_tokens=24)
     save_checkpoint(folder, create_lile(config, seed=3).eval(), files, "A tiny model for tests; it knows nothing.")
 
 

@@ -110,9 +110,16 @@ def test_tiles_of_another_scale_than_the_archive_s_are_warned_about() -> None:
     assert "tiles at 0.25, 1 µm/px" in answer_texts(REGION, (0.25, 1.0)).warning
 
 
+def test_a_phrase_outside_the_training_is_warned_about() -> None:
+    strange = Answer(4, phrase="space ship", phrase_outside=0.95, final=True)
+    assert answer_texts(strange).warning.startswith("This phrase lies outside what this model has learned")
+    assert answer_texts(Answer(4, phrase="fat", phrase_outside=0.1, final=True)).warning == ""
+    assert answer_texts(Answer(4, phrase="fat", final=True)).warning == ""
+
+
 def test_a_region_unlike_the_training_is_warned_about() -> None:
     unlike = Answer(4, region=REGION.region, state=RegionState(TILES, ("a tile",), 0.97), final=True)
-    assert "unlike all that the model has learned" in answer_texts(unlike).warning
+    assert "outside what this model has learned" in answer_texts(unlike).warning
     assert "1 tiles could not be read" in answer_texts(unlike).warning
 
 

@@ -5,12 +5,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytestqt.qtbot import QtBot
 
-from lile_desktop.viewer.sync import SplitView, followed
+from lile_desktop.viewer.sync import followed
 from lile_desktop.viewer.view_state import ViewState, panned, turned_at, zoomed_at
-from lile_engine.slides import SlideInfo
-from lile_engine.slides.readers import ReaderPool
 
 A = ViewState(5000, 4000, 0.5, 800, 600)
 B = ViewState(9000, 1000, 0.25, 800, 600, 90.0, True)
@@ -39,25 +36,3 @@ def test_there_and_back_leaves_no_drift() -> None:
     there = followed(A, moved, B)
     assert there != B
     same(followed(A, replace(moved, cx=A.cx, cy=A.cy, scale=A.scale), B), B)
-
-
-def test_linked_views_follow_each_other_and_unlinked_do_not(qtbot: QtBot, pool: ReaderPool, info: SlideInfo) -> None:
-    split = SplitView(pool, 2)
-    qtbot.addWidget(split)
-    split.resize(1200, 500)
-    split.show()
-    left, right = split.views
-    left.set_slide(info)
-    right.set_slide(info)
-    right.set_view(ViewState(900, 900, left.view.scale))
-    split.sync.set_linked(True)
-    offset = right.view.cx - left.view.cx
-    left.pan_by(-50, 20)
-    assert right.view.cx - left.view.cx == pytest.approx(offset)
-    right.set_view(replace(right.view, scale=right.view.scale * 2))
-    assert left.view.scale == pytest.approx(right.view.scale)
-    split.sync.set_linked(False)
-    before = left.view
-    right.pan_by(30, 0)
-    assert left.view == before
-    assert left.cache is right.cache

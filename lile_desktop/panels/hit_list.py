@@ -1,0 +1,100 @@
+"""What the lists of answers share: a model of hits, best first, and a view that tells which one was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QPainter
+from PySide6.QtWidgets import QListView, QStyledItemDelegate, QWidget
+
+from lile_desktop.hits import hit_tooltip
+from lile_desktop.text import tr
+from lile_desktop.theme import Theme, small_font
+from lile_engine.retrieval.results import Hit
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+class HitModel(QAbstractListModel):
+    """Hits, best first. What a row is called to a screen reader is `title`."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._hits: tuple[Hit, ...] = ()
+
+    def set_hits(self, hits: Sequence[Hit]) -> None:
+        """Shows other hits."""
+        self.beginResetModel()
+        self._hits = tuple(hits)
+        self.endResetModel()
+
+    def hits(self) -> tuple[Hit, ...]:
+        """All of them, also those that have no row of their own."""
+        return self._hits
+
+    def hit_at(self, row: int) -> Hit | None:
+        """The hit of a row."""
+        return self._hits[row] if 0 <= row < len(self._hits) else None
+
+    def title(self, hit: Hit) -> str:
+        """A row in words."""
+        return f"{hit.score:.2f} {hit.caption}"
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
+        return 0 if parent.isValid() else len(self._hits)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        hit = self.hit_at(index.row())
+        if hit is None:
+            return None
+        match role:
+            case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
+                return self.title(hit)
+            case Qt.ItemDataRole.ToolTipRole:
+                return hit_tooltip(hit)
+            case Qt.ItemDataRole.UserRole:
+                return hit
+        return None
+
+
+class HitView(QListView):
+    """``chosen`` carries the `Hit` of a click or of Enter."""
+
+    chosen = Signal(object)
+
+    def __init__(
+        self, model: HitModel, delegate: QStyledItemDelegate, name: str, tip: str, parent: QWidget | None
+    ) -> None:
+        super().__init__(parent)
+        model.setParent(self)
+        delegate.setParent(self)
+        self.setModel(model)
+        self.setItemDelegate(delegate)
+        self.setMouseTracking(True)
+        self.setResizeMode(QListView.ResizeMode.Adjust)
+        self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        self.setAccessibleName(tr(name))
+        self.setToolTip(tr(tip))
+        self.clicked.connect(self._choose)
+        self.activated.connect(self._choose)
+
+    def _choose(self, index: QModelIndex) -> None:
+        hit = index.data(Qt.ItemDataRole.UserRole)
+        if hit is not None:
+            self.chosen.emit(hit)
+
+
+def bold(font: QFont) -> QFont:
+    """The small font, stronger: scores."""
+    strong = QFont(small_font(font))
+    strong.setWeight(QFont.Weight.DemiBold)
+    return strong
+
+
+def set_ink(painter: QPainter, theme: Theme, font: QFont, *, quiet: bool = False, strong: bool = False) -> None:
+    """Font and colour of the next words."""
+    painter.setFont(bold(font) if strong else small_font(font) if quiet else font)
+    painter.setPen(QColor(theme.quiet if quiet else theme.text))

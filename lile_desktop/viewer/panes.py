@@ -1,0 +1,199 @@
+"""Two to four views side by side over one cache: the main one, and others that only show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from PySide6.QtCore import QAbstractItemModel, QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+
+from lile_desktop.text import tr
+from lile_desktop.viewer.slide_view import SlideView
+from lile_desktop.viewer.sync import ViewSync
+from lile_desktop.viewer.tile_loader import PixelSource
+from lile_engine.slides import SlideInfo
+
+MOST_VIEWS = 4
+GAP = 2  # pixels between views
+GRID = 8
+HEAD_PX = 28
+
+Open = Callable[[], list[SlideInfo]]  # the slides that can be chosen
+
+
+class Pane(QWidget):
+    """A view under a line that names its slide. ``picker`` is the button to choose another one, on companions."""
+
+    def __init__(self, view: SlideView, slides: Open | None) -> None:
+        super().__init__()
+        self.view = view
+        self._slides = slides
+        self.title = QLabel()
+        self.picker = QToolButton()
+        self.head = QWidget()
+        self.head.setProperty("area", "bar")
+        self.head.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        line = QHBoxLayout(self.head)
+        line.setContentsMargins(GRID, 0, GRID, 0)
+        self.head.setFixedHeight(HEAD_PX)
+        if slides is None:
+            line.addWidget(self.title, 1)
+        else:
+            self.picker.setAccessibleName(tr("Slide of this view"))
+            self.picker.setToolTip(tr("Choose the open slide that this view shows"))
+            self.picker.setAutoRaise(True)
+            self.picker.setFixedHeight(HEAD_PX - 4)
+            self.picker.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+            menu = QMenu(self.picker)
+            menu.aboutToShow.connect(self._fill)
+            self.picker.setMenu(menu)
+            line.addWidget(self.picker)
+            line.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.head)
+        layout.addWidget(view, 1)
+        view.slide_changed.connect(self._name)
+        self._name()
+
+    def _name(self) -> None:
+        name = self.view.slide.name if self.view.slide is not None else tr("No slide")
+        self.title.setText(name)
+        self.picker.setText(f"{name}  ▾")
+
+    def _fill(self) -> None:
+        menu = self.picker.menu()
+        menu.clear()
+        for info in self._slides() if self._slides is not None else []:
+            action = menu.addAction(info.name)
+            action.triggered.connect(lambda _checked=False, info=info: self.view.set_slide(info))
+
+
+class Panes(QWidget):
+    """``active`` is the view that was used last; ``sync`` links all of them."""
+
+    files_dropped = Signal(list)
+    active_changed = Signal()
+
+    def __init__(self, main: SlideView, source: PixelSource, slides: Open, model: QAbstractItemModel) -> None:
+        super().__init__()
+        self._source, self._slides = source, slides
+        self.active = main
+        self.sync = ViewSync(self)
+        self.sync.set_linked(True)
+        self.sync.add(main)
+        self._link_again = False
+        self._panes = [Pane(main, None)]
+        main.installEventFilter(self)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(GAP)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        model.rowsRemoved.connect(self._on_closed)
+        self._arrange()
+
+    @property
+    def views(self) -> list[SlideView]:
+        """The main view first."""
+        return [pane.view for pane in self._panes]
+
+    @property
+    def panes(self) -> list[Pane]:
+        return list(self._panes)
+
+    def set_count(self, count: int) -> None:
+        """Show this many views, 1 to 4; a new one shows an open slide that no other view shows, else the main one's."""
+        count = min(max(count, 1), MOST_VIEWS)
+        while len(self._panes) > count:
+            self._drop(self._panes.pop())
+        # While the views find their sizes none follows another; then they are linked from where they stand.
+        self._link_again = self._link_again or self.sync.linked
+        self.sync.set_linked(False)
+        while len(self._panes) < count:
+            self._panes.append(self._companion())
+        self._arrange()
+        QTimer.singleShot(0, self, self._settle)
+
+    def _settle(self) -> None:
+        if self._link_again:
+            self._link_again = False
+            self.sync.set_linked(True)
+
+    def set_linked(self, linked: bool) -> None:
+        """Let the views follow each other from where they stand, or move on their own."""
+        self._link_again = False
+        self.sync.set_linked(linked)
+
+    def fit(self) -> None:
+        """The whole slide in the view used last; in every view where they are linked, which are linked anew so."""
+        linked = self.sync.linked or self._link_again
+        self.sync.set_linked(False)
+        for view in self.views if linked else [self.active]:
+            view.fit()
+        self.sync.set_linked(linked)
+
+    def set_minimaps_visible(self, visible: bool) -> None:
+        """The whole slide in the corner of each view, those still to come included."""
+        for view in self.views:
+            view.set_minimap_visible(visible)
+
+    def set_scale_bars_visible(self, visible: bool) -> None:
+        """Scale bar and position in each view, those still to come included."""
+        for view in self.views:
+            view.set_corner_visible(visible)
+
+    def _companion(self) -> Pane:
+        main = self._panes[0].view
+        view = SlideView(self._source, cache=main.cache, drawing=False)
+        view.setAccessibleName(tr("Slide beside"))
+        view.set_minimap_visible(main.minimap_wanted)
+        view.set_corner_visible(main.corner_wanted)
+        view.files_dropped.connect(self.files_dropped)
+        view.installEventFilter(self)
+        shown = {one.slide.path for one in self.views if one.slide is not None}
+        other = next((info for info in self._slides() if info.path not in shown), main.slide)
+        pane = Pane(view, self._slides)
+        view.set_slide(other)
+        if other is not None and main.slide is not None and other.path == main.slide.path:
+            view.set_view(main.view)
+        self.sync.add(view)
+        return pane
+
+    def _drop(self, pane: Pane) -> None:
+        self.sync.remove(pane.view)
+        if self.active is pane.view:
+            self._activate(self._panes[0].view)
+        pane.view.set_slide(None)
+        self._grid.removeWidget(pane)
+        pane.hide()
+        pane.deleteLater()
+
+    def _arrange(self) -> None:
+        columns = math.ceil(math.sqrt(len(self._panes)))
+        for number, pane in enumerate(self._panes):
+            self._grid.removeWidget(pane)
+            last = number == len(self._panes) - 1
+            wide = columns - number % columns if last else 1  # three views: the third is as wide as two
+            self._grid.addWidget(pane, number // columns, number % columns, 1, wide)
+            pane.head.setVisible(len(self._panes) > 1)
+            pane.show()
+        for index in range(2):
+            self._grid.setColumnStretch(index, 1 if index < columns else 0)
+
+    def _on_closed(self) -> None:
+        open_paths = {info.path for info in self._slides()}
+        for pane in self._panes[1:]:
+            if pane.view.slide is not None and pane.view.slide.path not in open_paths:
+                pane.view.set_slide(None)
+
+    def _activate(self, view: SlideView) -> None:
+        self.active = view
+        self.active_changed.emit()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The view that has the focus is the one that zoom and turn commands are for."""
+        if event.type() == QEvent.Type.FocusIn and isinstance(watched, SlideView) and watched is not self.active:
+            self._activate(watched)
+        return super().eventFilter(watched, event)

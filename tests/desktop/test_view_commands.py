@@ -1,0 +1,240 @@
+"""Several views, layers, bookmarks, classes and regions: by menu, by key and by mouse, in the real window."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, QDialogButtonBox, QLineEdit, QWidget
+from pytestqt.qtbot import QtBot
+
+from lile_desktop.dialogs import ScaleDialog
+from lile_desktop.main_window import MainWindow
+from lile_desktop.settings import SettingsStore
+from lile_desktop.slide_list import scale_text
+from lile_desktop.viewer import MAGNIFICATION_PRESETS, RasterOverlay
+from lile_desktop.viewer.slide_menu import FIRST_CLASSES, SlideMenu, classes_to_keep, kept_classes
+from lile_desktop.viewer.view_state import magnification
+from lile_engine.slides import Region
+from lile_engine.slides.mpp import remember_mpp
+
+LONG = 120_000
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def shown(window: MainWindow, qtbot: QtBot) -> MainWindow:
+    """The window once a slide is there and has the keyboard."""
+    qtbot.waitUntil(lambda: window.view.slide is not None, timeout=LONG)
+    window.activateWindow()
+    window.view.setFocus()
+    qtbot.waitUntil(lambda: window.view.hasFocus(), timeout=5_000)
+    return window
+
+
+def press(qtbot: QtBot, window: MainWindow, keys: str) -> None:
+    """A shortcut, as it is pressed with the slide having the keyboard."""
+    qtbot.keySequence(window.view, QKeySequence(keys))
+
+
+def test_views_side_by_side_and_linked_by_key(shown: MainWindow, qtbot: QtBot) -> None:
+    press(qtbot, shown, "Alt+2")
+    assert len(shown.panes.views) == 2
+    assert shown.registry["views_2"].isChecked()
+    qtbot.waitUntil(lambda: shown.panes.sync.linked, timeout=5_000)
+    left, right = shown.panes.views
+    scale = right.view.scale
+    left.set_view(left.view.__class__(700, 700, left.view.scale * 2))
+    assert right.view.scale == pytest.approx(scale * 2)
+    press(qtbot, shown, "Alt+0")
+    assert not shown.registry["link_views"].isChecked()
+    left.pan_by(100, 0)
+    still = right.view
+    left.pan_by(100, 0)
+    assert right.view == still
+    press(qtbot, shown, "Alt+4")
+    assert len(shown.panes.views) == 4
+    press(qtbot, shown, "Alt+1")
+    assert len(shown.panes.views) == 1
+
+
+def test_views_by_the_button_over_the_slide(shown: MainWindow, qtbot: QtBot) -> None:
+    buttons = {b.accessibleName(): b for b in shown.page.findChildren(QAbstractButton)}
+    qtbot.mouseClick(buttons["Two views"], LEFT)
+    assert len(shown.panes.views) == 2
+
+
+def test_zoom_keys_are_for_the_view_used_last(shown: MainWindow, qtbot: QtBot) -> None:
+    press(qtbot, shown, "Alt+2")
+    press(qtbot, shown, "Alt+0")
+    left, right = shown.panes.views
+    right.setFocus()
+    qtbot.waitUntil(lambda: shown.panes.active is right, timeout=5_000)
+    before = left.view
+    qtbot.keySequence(right, QKeySequence("6"))
+    assert right.slide is not None
+    assert magnification(right.view, right.slide) == pytest.approx(40)
+    assert left.view == before
+
+
+@pytest.mark.parametrize(("key", "power"), list(zip("1234567", MAGNIFICATION_PRESETS, strict=True)))
+def test_magnifications_by_key(shown: MainWindow, qtbot: QtBot, key: str, power: float) -> None:
+    press(qtbot, shown, key)
+    slide = shown.view.slide
+    assert slide is not None
+    lowest = magnification(shown.view.view.__class__(scale=0.01), slide)
+    assert lowest is not None
+    found = magnification(shown.view.view, slide)
+    # The presets below half of the whole slide's magnification stop there.
+    assert found == pytest.approx(power) or (found is not None and found > power and power < 5)
+
+
+def test_turn_and_mirror_by_key(shown: MainWindow, qtbot: QtBot) -> None:
+    press(qtbot, shown, "]")
+    assert shown.view.view.rotation == 90
+    press(qtbot, shown, "[")
+    press(qtbot, shown, "[")
+    assert shown.view.view.rotation == 270
+    press(qtbot, shown, "X")
+    assert shown.view.view.mirrored
+    press(qtbot, shown, "X")
+    assert not shown.view.view.mirrored
+
+
+def test_layers_regions_grid_minimap_and_scale_bar_by_key(shown: MainWindow, qtbot: QtBot) -> None:
+    import numpy as np
+
+    view = shown.view
+    view.set_overlay("heat", RasterOverlay(np.ones((2, 2), np.float32), 0, 0, 500, 500))
+    press(qtbot, shown, "H")
+    assert not view.overlays_visible
+    assert not shown.registry["toggle_overlays"].isChecked()
+    press(qtbot, shown, "H")
+    assert view.overlays_visible
+    press(qtbot, shown, "A")
+    assert not view.annotations_visible
+    press(qtbot, shown, "A")
+    press(qtbot, shown, "G")
+    assert view.tile_grid == 224  # 224 px at 0.5 um a pixel on a slide of 0.5
+    press(qtbot, shown, "G")
+    assert view.tile_grid is None
+    press(qtbot, shown, "N")
+    assert not view.minimap_wanted
+    press(qtbot, shown, "S")
+    assert not view.corner_wanted
+
+
+def test_the_grid_follows_the_scale_of_tiles(shown: MainWindow) -> None:
+    shown.registry["toggle_grid"].trigger()
+    shown.settings.update(tile_mpp=1.0)
+    assert shown.view.tile_grid == 448
+
+
+def test_regions_are_selected_merged_locked_and_split_by_command(shown: MainWindow, qtbot: QtBot) -> None:
+    store = shown.view.annotations
+    store.add(Region.rectangle(100, 100, 50, 50))
+    store.add(Region.rectangle(400, 100, 50, 50))
+    press(qtbot, shown, "Ctrl+A")
+    assert len(store.selection) == 2
+    shown.registry["merge_regions"].trigger()
+    assert len(store) == 1
+    shown.registry["split_region"].trigger()
+    assert len(store) == 2
+    shown.registry["lock_regions"].trigger()
+    assert all(one.locked for one in store.selected())
+    press(qtbot, shown, "Del")
+    assert len(store) == 2
+    shown.registry["lock_regions"].trigger()
+    press(qtbot, shown, "Del")
+    assert len(store) == 0
+    press(qtbot, shown, "Ctrl+Z")
+    assert len(store) == 2
+
+
+def test_bookmarks_by_key_and_menu_lie_with_the_slide_in_the_archive(
+    shown: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qtbot.waitUntil(lambda: shown.archive_page.rows_model.rowCount() == 2, timeout=LONG)
+    from PySide6.QtWidgets import QInputDialog
+
+    monkeypatch.setattr(QInputDialog, "getText", staticmethod(lambda *_args, **_more: ("Mitosis", True)))
+    shown.view.set_view(shown.view.view.__class__(600, 500, 2.0))
+    press(qtbot, shown, "Ctrl+D")
+    slide = shown.view.slide
+    assert slide is not None
+    kept = list((shown.viewer._archive or shown.settings.path).rglob("bookmarks.json"))
+    assert [file.parent.name for file in kept] == [slide.identity]
+    shown.view.fit()
+    press(qtbot, shown, "Ctrl+J")
+    assert (shown.view.view.cx, shown.view.view.scale) == (600, 2.0)
+    shown.bookmark_menu.aboutToShow.emit()
+    assert shown.bookmark_menu.actions()[0].text() == "Mitosis"
+
+
+def test_a_new_class_is_kept_for_the_next_start(shown: MainWindow) -> None:
+    shown.view.annotations.select([shown.view.annotations.add(Region.rectangle(0, 0, 9, 9)).id])
+    shown.slide_menu.add_class("Tumour bud")
+    assert shown.view.annotations.all()[0].region_class.name == "Tumour bud"  # type: ignore[union-attr]
+    again = kept_classes(SettingsStore(shown.settings.path).value.region_classes)
+    assert [kind.name for kind in again] == ["Tumour bud"]
+    menu = SlideMenu(shown.view, again)
+    menu.add_class("Tumour bud")
+    assert len(menu._kept) == 1
+
+
+def test_classes_are_kept_as_text_and_nonsense_is_left_out() -> None:
+    assert kept_classes(classes_to_keep(FIRST_CLASSES)) == list(FIRST_CLASSES)
+    assert kept_classes(["", "#12 x", "red", "#102030 Two words"])[0].name == "Two words"
+
+
+def test_the_scale_is_asked_for_without_a_guess(qtbot: QtBot) -> None:
+    dialog = ScaleDialog("unknown.png", None)
+    qtbot.addWidget(dialog)
+    ok = dialog.buttons.button(QDialogButtonBox.StandardButton.Ok)
+    assert dialog.field.text() == ""
+    assert not ok.isEnabled()
+    for text, mpp in (("0,25", 0.25), ("0.2465", 0.2465), ("x", None), ("-1", None), ("0", None), ("1e9", None)):
+        dialog.field.setText(text)
+        assert dialog.mpp() == mpp
+        assert ok.isEnabled() == (mpp is not None)
+    buttons = {b.text(): b for b in dialog.findChildren(QAbstractButton)}
+    qtbot.mouseClick(buttons["20x"], LEFT)
+    assert dialog.mpp() == 0.5
+
+
+def test_a_scale_entered_by_hand_is_said_to_be_so(shown: MainWindow) -> None:
+    slide = shown.view.slide
+    assert slide is not None
+    assert slide.mpp is not None
+    assert not shown.status.scale.isVisible()
+    remember_mpp(slide.identity, slide.mpp)
+    shown.desk._set_current(shown.desk.current)
+    assert shown.status.scale.isVisible()
+    assert shown.status.scale.text() == "Scale entered by hand: 0.5 µm/px"
+    assert scale_text(slide) == "0.5 µm/px, entered by hand"
+
+
+def test_the_keyboard_alone_reaches_everything_in_the_window(shown: MainWindow, qtbot: QtBot) -> None:
+    """Tab goes round all fields, lists and buttons that can be used; menus and commands have keys of their own."""
+    wanted = {
+        widget
+        for kind in (QAbstractButton, QAbstractItemView, QLineEdit)
+        for widget in shown.findChildren(kind)
+        if widget.isVisible() and widget.isEnabled() and not isinstance(widget.parent(), QAbstractItemView)
+        and widget.window() is shown and not widget.objectName().startswith("qt_") and not inside_field(widget)
+    }  # fmt: skip
+    wanted.add(shown.view)
+    reached: set[QWidget] = set()
+    for _ in range(300):
+        qtbot.keyClick(QApplication.focusWidget() or shown, Qt.Key.Key_Tab)
+        now = QApplication.focusWidget()
+        if now is None or (now in reached and now is shown.view and len(reached) > 10):
+            break
+        reached.add(now)
+    missed = [f"{type(w).__name__} {w.accessibleName() or w.objectName()}" for w in wanted - reached]
+    assert missed == []
+
+
+def inside_field(widget: QWidget) -> bool:
+    """Whether it is a part of a field, such as the cross in a search box."""
+    return isinstance(widget.parent(), QLineEdit)
