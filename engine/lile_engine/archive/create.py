@@ -24,9 +24,13 @@ def create_local_archive(folder: Path, identity: ModelIdentity, model_path: str 
             raise ArchiveError(f"{folder} is not an empty folder; choose another one for the archive.")
         refuse_network_share(folder)
         number = _group_number(group) if group else None
-        make_private_dir(folder, number)
-        for name in (db.VECTORS, db.INDEX):
-            make_private_dir(folder / name, number)
+        try:
+            for place in (folder, folder / db.VECTORS, folder / db.INDEX):
+                make_private_dir(place, number)
+        except OSError as error:
+            raise ArchiveError(
+                f"The folder {folder} cannot be made ({error.strerror or error}); choose another place for the archive."
+            ) from error
         lock = WriterLock(folder, number)
         try:
             connection = db.connect_to_write(path, number)

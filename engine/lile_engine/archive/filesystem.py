@@ -133,13 +133,16 @@ def clear_errors(name: str) -> Iterator[None]:
     """Turns what the disk and SQLite say into an `ArchiveError` a person can act on."""
     try:
         yield
-    except sqlite3.Error as error:
-        raise _explained(name, str(error), getattr(error, "sqlite_errorname", "") or "") from error
-    except OSError as error:
-        raise _explained(name, error.strerror or str(error), errno.errorcode.get(error.errno or 0, "")) from error
+    except (sqlite3.Error, OSError) as error:
+        raise explained(name, error) from error
 
 
-def _explained(name: str, text: str, code: str) -> ArchiveError:
+def explained(name: str, error: sqlite3.Error | OSError) -> ArchiveError:
+    """What the disk or SQLite said of the archive ``name``, as an `ArchiveError` a person can act on."""
+    if isinstance(error, OSError):
+        text, code = error.strerror or str(error), errno.errorcode.get(error.errno or 0, "")
+    else:
+        text, code = str(error), getattr(error, "sqlite_errorname", "") or ""
     if code in {"ENOSPC", "EDQUOT", "SQLITE_FULL"}:
         return ArchiveError(
             f"The disk of the archive {name} is full; free some space and run the command again: "

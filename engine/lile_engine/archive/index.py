@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ class HnswIndex:
         self._lock = threading.RLock()
         self._index: Any = None
         self._live: list[Run] = []
+        self._number = 0  # of live vectors
         self._dead: list[Run] = []
         self.changed = 0  # vectors added or deleted since it was loaded or saved
 
@@ -96,7 +97,8 @@ class HnswIndex:
                 return False
             index.set_ef(EF_SEARCH)
             index.set_num_threads(self._threads)
-            self._index, self._live, self._dead = index, list(described.live), list(described.dead)
+            self._index, self._dead = index, list(described.dead)
+            self._set_live(list(described.live))
             return True
 
     def sync(self, wanted: list[Run], read: Callable[[list[Run]], Iterator[Piece]]) -> None:
@@ -104,7 +106,7 @@ class HnswIndex:
         with self._lock:
             gone = subtract(self._live, wanted)
             dead = merge([*self._dead, *gone])
-            if dead and count(dead) > _DEAD_SHARE * (count(self._live) + count(self._dead)):
+            if dead and count(dead) > _DEAD_SHARE * (self._number + count(self._dead)):
                 self.changed += count(dead)
                 self._reset(keep_changed=True)
                 gone = []
@@ -112,15 +114,26 @@ class HnswIndex:
                 for label in range(start, stop):
                     self._index.mark_deleted(label)
             if gone:
-                self._dead, self._live = dead, subtract(self._live, gone)
+                self._dead = dead
+                self._set_live(subtract(self._live, gone))
                 self.changed += count(gone)
-            new = subtract(wanted, self._live)
-            if new:
-                self._reserve(count(self._live) + count(self._dead) + count(new))
-                for ids, vectors in read(new):
-                    self._index.add_items(vectors, ids)
-                self._live = merge([*self._live, *new])
-                self.changed += count(new)
+            self._include(subtract(wanted, self._live), read)
+
+    def add(self, pieces: Sequence[Piece]) -> None:
+        """Makes new vectors findable; within a piece the ids follow on each other."""
+        runs = merge((int(ids[0]), int(ids[-1]) + 1) for ids, _ in pieces)
+        ids, vectors = (np.concatenate(column) for column in zip(*pieces, strict=True))
+        with self._lock:
+            self._include(runs, lambda _: iter([(ids, vectors)]))
+
+    def _include(self, new: list[Run], read: Callable[[list[Run]], Iterator[Piece]]) -> None:
+        if not new:
+            return
+        self._reserve(self._number + count(self._dead) + count(new))
+        for ids, vectors in read(new):
+            self._index.add_items(vectors, ids)
+        self._set_live(merge([*self._live, *new]))
+        self.changed += count(new)
 
     def rebuild(self, wanted: list[Run], read: Callable[[list[Run]], Iterator[Piece]]) -> None:
         """Builds it anew, so that nothing of a deleted vector is left."""
@@ -129,22 +142,27 @@ class HnswIndex:
             self.changed = 1
             self.sync(wanted, read)
 
-    def search(self, vector: Floats, k: int) -> tuple[Ids, Floats]:
-        """Ids int64 [k'] and inner products float32 [k'], best first; k' = min(k, vectors)."""
+    def search(self, vector: Floats, k: int, ef: int = EF_SEARCH) -> tuple[Ids, Floats]:
+        """Ids int64 [k'] and inner products float32 [k'], best first; k' = min(k, vectors). ``ef`` is how many
+        candidates the search keeps, at least half as many again as k."""
         with self._lock:
-            k = min(k, count(self._live))
+            k = min(k, self._number)
             if k == 0:
                 return np.zeros(0, np.int64), np.zeros(0, np.float32)
-            self._index.set_ef(max(EF_SEARCH, int(k * 1.5)))
-            labels, distances = self._index.knn_query(vector.reshape(1, -1), k=k, num_threads=1)
-            return labels[0].astype(np.int64), (1.0 - distances[0]).astype(np.float32)
+            self._index.set_ef(max(ef, k + k // 2))
+            labels, distances = self._index.knn_query(vector, k=k, num_threads=1)
+            return labels[0].view(np.int64), 1.0 - distances[0]
 
     def save(self, generation: int, group: int | None = None) -> None:
         """Writes it under a temporary name, renames it, then points the JSON at it."""
+        self.begin_save(generation, group)()
+
+    def begin_save(self, generation: int, group: int | None = None) -> Callable[[], None]:
+        """The part of `save` that needs the index: the rest, which mostly waits for the disk, is done by the function
+        returned, while the index may go on growing. One save at a time."""
         with self._lock:
             if self._index is None:
-                self._forget_files(keep=None)
-                return
+                return lambda: self._forget_files(keep=None)
             target = self._folder / f"{self._name}-{generation}.hnsw"
             temporary = target.with_name(target.name + ".tmp")
             os.close(open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, group))
@@ -152,6 +170,13 @@ class HnswIndex:
                 self._index.save_index(str(temporary))
                 if temporary.stat().st_size != self._index.index_file_size():
                     raise OSError(28, "No space left on device")  # hnswlib does not tell when a write fails
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            live, dead, changed = tuple(self._live), tuple(self._dead), self.changed
+
+        def finish() -> None:
+            try:
                 handle = os.open(temporary, os.O_RDWR)
                 try:
                     os.fsync(handle)
@@ -165,12 +190,14 @@ class HnswIndex:
                 raise
             sync_dir(self._folder)
             described = IndexFile(
-                target.name, generation, tuple(self._live), tuple(self._dead), self._dim,
-                stat.st_size, stat.st_mtime_ns, full, sample,
-            )  # fmt: skip
+                target.name, generation, live, dead, self._dim, stat.st_size, stat.st_mtime_ns, full, sample
+            )
             write_atomic(self.description_path, described.to_json(), group)
             self._forget_files(keep=target.name)
-            self.changed = 0
+            with self._lock:
+                self.changed = max(0, self.changed - changed)
+
+        return finish
 
     def _forget_files(self, keep: str | None) -> None:
         """Removes older index files and half-written ones; one that a reader on Windows holds open stays a while."""
@@ -182,9 +209,13 @@ class HnswIndex:
                     path.unlink()
 
     def _reset(self, keep_changed: bool = False) -> None:
-        self._index, self._live, self._dead = None, [], []
+        self._index, self._dead = None, []
+        self._set_live([])
         if not keep_changed:
             self.changed = 0
+
+    def _set_live(self, live: list[Run]) -> None:
+        self._live, self._number = live, count(live)
 
     def _reserve(self, total: int) -> None:
         if self._index is None:

@@ -15,9 +15,9 @@ import numpy as np
 
 from lile_engine.archive import database as db
 from lile_engine.archive.exact import best, exact_search
-from lile_engine.archive.filesystem import clear_errors, folder_bytes
+from lile_engine.archive.filesystem import explained, folder_bytes
 from lile_engine.archive.filters import inside, passing_captions, passing_slides
-from lile_engine.archive.index import HnswIndex, IndexFile, Piece
+from lile_engine.archive.index import EF_SEARCH, HnswIndex, IndexFile, Piece
 from lile_engine.archive.lock import WriterLock, current_writer
 from lile_engine.archive.rows import (
     ArchiveStatus,
@@ -56,8 +56,11 @@ def guarded(method: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P
 
     @wraps(method)
     def call(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with self._lock, clear_errors(str(self.folder)):
-            return method(self, *args, **kwargs)
+        with self._lock:
+            try:
+                return method(self, *args, **kwargs)
+            except (sqlite3.Error, OSError) as error:
+                raise explained(str(self.folder), error) from error
 
     return cast("Callable[Concatenate[A, P], T]", call)
 
@@ -306,6 +309,8 @@ class LocalArchive:
             ids = [self._tiles_in_region(slide.id, search_filter) for slide in slides]
             return self._exact_ids("tile", vector, k, np.concatenate([np.zeros(0, np.int64), *ids]))
         total = int(segments.count[np.isin(segments.slide, chosen)].sum())
+        if total == segments.total():
+            return self._nearest("tile", vector, k)
         if total > EXACT_BELOW:
             found = self._widened("tile", vector, k, total, lambda ids: np.isin(segments.slides_of(ids), chosen))
             if found is not None:
@@ -326,9 +331,9 @@ class LocalArchive:
                 return found
         return self._exact_ids("caption", vector, k, allowed)
 
-    def _nearest(self, kind: Kind, vector: Floats, k: int) -> Neighbours:
+    def _nearest(self, kind: Kind, vector: Floats, k: int, ef: int = EF_SEARCH) -> Neighbours:
         try:
-            ids, scores = self._index(kind).search(vector, k)
+            ids, scores = self._index(kind).search(vector, k, ef)
         except RuntimeError:  # hnswlib found fewer than k: its graph has come apart
             return exact_search(self._pieces(self._segments[kind].pieces()), vector, k)
         return Neighbours(ids, scores, exact=False, compared=len(ids))
@@ -340,7 +345,7 @@ class LocalArchive:
         total = self._segments[kind].total()
         want = min(total, int(1.5 * k * total / passing) + 16)
         while want <= max(_WIDEN_BELOW, passing // 20):
-            found = self._nearest(kind, vector, want)
+            found = self._nearest(kind, vector, want, 2 * EF_SEARCH)
             good = np.flatnonzero(passes(found.ids))[:k]
             if len(good) == k or want == total:
                 return Neighbours(found.ids[good], found.scores[good], exact=False, compared=want)
@@ -450,4 +455,6 @@ class LocalArchive:
                 f"The archive {self.folder} holds vectors of {self.model.name} ({self.model.width} numbers); "
                 f"a vector of {len(vector)} is another model's."
             )
+        if not np.vdot(vector, vector) < np.inf:  # nan too
+            raise ArchiveError("The question's vector holds numbers that are not finite; nothing is near to it.")
         return vector

@@ -22,6 +22,7 @@ class MendableArchive(WritableLocalArchive):
     def abandon(self) -> None:
         """Closes without saving the index."""
         with self._lock:
+            self._feeder.close()
             self._stores.close()
             super(WritableLocalArchive, self).close()
 

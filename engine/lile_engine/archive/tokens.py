@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lile_engine.archive.rows import Bools, Floats
 
+_ROWS = 2048  # quantised at once: what is worked on stays in the processor's cache
 _SMALLEST = np.float16(6.2e-5)  # the smallest normal float16: the scale of a token that is there but all zero
 
 
@@ -21,19 +22,31 @@ def token_bytes(width: int) -> int:
 def pack_tokens(tokens: Floats, mask: Bools | None = None) -> NDArray[np.uint8]:
     """Quantises float tokens [..., w] to uint8 records [..., w + 2]; ``mask`` [...] is True where a token is."""
     values = np.asarray(tokens, np.float32)
-    largest = np.maximum(values.max(axis=-1), -values.min(axis=-1))
-    scale = np.maximum((largest / 127.0).astype(np.float16), _SMALLEST)
-    # Values are divided by the scale as it is stored, so that its rounding costs nothing. It is right to 0.05 %, so
-    # codes stay within 127.1 and need not be clipped.
-    scaled = values * (1.0 / scale.astype(np.float32))[..., None]
-    codes = np.rint(scaled, out=scaled).astype(np.int8)
+    width = values.shape[-1]
+    flat = values.reshape(-1, width)
+    records = np.empty((len(flat), token_bytes(width)), np.uint8)
+    codes = records[:, :-2].view(np.int8)
+    for start in range(0, len(flat), _ROWS):
+        part = flat[start : start + _ROWS]
+        scaled = np.abs(part)
+        scale = np.maximum((_row_max(scaled) / 127.0).astype(np.float16), _SMALLEST)
+        # Values are divided by the scale as it is stored, so that its rounding costs nothing. It is right to 0.05 %,
+        # so codes stay within 127.1 and need not be clipped.
+        np.multiply(part, (1.0 / scale.astype(np.float32))[:, None], out=scaled)
+        np.copyto(codes[start : start + _ROWS], np.rint(scaled, out=scaled), casting="unsafe")
+        records[start : start + _ROWS, -2:] = scale.astype("<f2")[:, None].view(np.uint8)
     if mask is not None:
-        scale = np.where(mask, scale, np.float16(0))
-        codes = np.where(mask[..., None], codes, np.int8(0))
-    records = np.empty((*values.shape[:-1], token_bytes(values.shape[-1])), np.uint8)
-    records[..., :-2] = codes.view(np.uint8)
-    records[..., -2:] = scale.astype("<f2")[..., None].view(np.uint8)
-    return records
+        records[~np.asarray(mask, np.bool_).reshape(-1)] = 0
+    return records.reshape(*values.shape[:-1], token_bytes(width))
+
+
+def _row_max(values: Floats) -> Floats:
+    """The largest of each row [n, w]: halves against halves, which numpy does several times faster than along rows."""
+    while values.shape[1] > 1 and values.shape[1] % 2 == 0:
+        half = values.shape[1] // 2
+        values = np.maximum(values[:, :half], values[:, half:])
+    largest: Floats = values.max(axis=1)
+    return largest
 
 
 def unpack_tokens(records: NDArray[np.uint8]) -> tuple[Floats, Bools]:

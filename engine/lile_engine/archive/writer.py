@@ -16,6 +16,7 @@ import numpy as np
 
 from lile_engine.archive import database as db
 from lile_engine.archive.appending import SegmentWriter, space_model
+from lile_engine.archive.feeding import IndexFeeder
 from lile_engine.archive.filesystem import network_type
 from lile_engine.archive.index import HnswIndex
 from lile_engine.archive.local import LocalArchive, guarded
@@ -39,7 +40,8 @@ from lile_engine.errors import ArchiveError
 from lile_engine.model.protocol import ModelIdentity
 
 SLIDE_FILES = "slides"  # a folder per slide, named by identity, for what belongs to it (regions); goes with the slide
-_SAVE_EVERY = 50_000  # so many new vectors at most must be added to the index again after a kill
+# After a kill so many new vectors, or this share of all, must at most be added to the index again.
+_SAVE_EVERY, _SAVE_SHARE = 50_000, 0.2
 _EDITABLE = {"case", "organ", "stain", "tags", "path"}
 
 
@@ -49,6 +51,7 @@ class WritableLocalArchive(LocalArchive):
     def __init__(self, folder: Path) -> None:
         self._known: tuple[int, set[tuple[int, int, int]]] = (0, set())
         self._unsaved = 0
+        self._feeder = IndexFeeder()
         super().__init__(folder)
         self._stores = SegmentWriter(self._db, self._vectors_dir, self._group)
         try:
@@ -87,6 +90,7 @@ class WritableLocalArchive(LocalArchive):
             try:
                 self.save_index()
             finally:
+                self._feeder.close()
                 self._stores.close()
                 super().close()
 
@@ -135,12 +139,17 @@ class WritableLocalArchive(LocalArchive):
         Returns the new ids; tiles that are there already (same x, y, size) are passed over.
         """
         self._check_shapes(self.model, len(tiles), vectors, tokens, image=True)
+        if "tile" not in self._indexes:
+            self._refresh()
+            self._index("tile")
         known = self._known_places(slide_id)
         fresh = {(tile.x, tile.y, tile.size): at for at, tile in enumerate(tiles)}
         places = {place: at for place, at in fresh.items() if place not in known}
         if not places:
             return np.zeros(0, np.int64)
-        chosen = np.array(list(places.values()), np.int64)
+        if len(places) < len(tiles):
+            chosen = np.array(list(places.values()), np.int64)
+            vectors, tokens = vectors[chosen], tokens[chosen]
         with self._transaction():
             ids = self._new_ids("tile", len(places))
             self._db.executemany(
@@ -148,7 +157,8 @@ class WritableLocalArchive(LocalArchive):
                 [(tile, slide_id, *place, mpp) for tile, place in zip(ids.tolist(), places, strict=True)],
             )
             self._db.execute("UPDATE slides SET tiles = tiles + ? WHERE id = ?", (len(places), slide_id))
-            self._stores.append(self._space, "tile", slide_id, ids, vectors[chosen], tokens[chosen], None)
+            self._stores.append(self._space, "tile", slide_id, ids, vectors, tokens, None)
+        self._feeder.add(self._indexes["tile"], ids, np.array(vectors, np.float32))
         known.update(places)
         self._unsaved += len(places)
         return ids
@@ -163,7 +173,10 @@ class WritableLocalArchive(LocalArchive):
                     (slide_id, spec.mpp, spec.px, spec.overlap, spec.min_tissue),
                 )
         if self._unsaved >= _SAVE_EVERY:
-            self.save_index()
+            self._refresh()
+            if self._unsaved >= _SAVE_SHARE * self._segments["tile"].total():
+                self._feeder.save(self._indexes["tile"], self._generation, self._group)
+                self._unsaved = 0
 
     # ---- captions --------------------------------------------------------------------------------------------------
 
@@ -239,6 +252,7 @@ class WritableLocalArchive(LocalArchive):
         return tuple(slides)
 
     def _remove(self, slides: list[SlideRow], captions: list[int], erase: bool) -> None:
+        self._feeder.settle()
         self._stores.close()
         with self._transaction():
             for (space,) in self._db.execute("SELECT id FROM spaces").fetchall() if captions else []:
@@ -311,6 +325,7 @@ class WritableLocalArchive(LocalArchive):
                 f"{missing} vectors of the new model are still missing in the archive {self.folder}; "
                 "run `lile archive reembed` again, with all its slides in reach."
             )
+        self._feeder.settle()
         self._stores.close()
         with self._transaction():
             self._db.execute("DELETE FROM spaces WHERE active = 1")
@@ -341,23 +356,32 @@ class WritableLocalArchive(LocalArchive):
     @guarded
     def save_index(self) -> None:
         """Brings the search index on disk up to date (it is also done on closing)."""
+        self._feeder.settle()
         self._refresh()
         for kind in ("tile", "caption"):
             index = self._index(kind)
             if index.changed or (index.description_path.exists() and not count(self._segments[kind].runs())):
                 index.save(self._generation, self._group)
+                self._feeder.saved.add(index)
+            if index in self._feeder.saved:
                 db.set_meta(self._db, f"index_{index.description_path.stem}", str(self._generation))
+        self._feeder.saved.clear()
         self._unsaved = 0
 
     @guarded
     def rebuild_index(self) -> None:
         """Builds the search indexes anew from the vectors."""
+        self._feeder.settle()
         self._refresh()
         for kind in ("tile", "caption"):
             index = HnswIndex(self.folder / db.INDEX, f"{kind}-{self._space}", self.model.width)
             index.rebuild(self._segments[kind].runs(), partial(self._read_runs, kind))
             index.save(self._generation, self._group)
             self._indexes[kind], self._synced[kind] = index, self._segments[kind]
+
+    def _index(self, kind: Kind) -> HnswIndex:
+        self._feeder.catch_up()
+        return super()._index(kind)
 
     def _save_for_others(self, index: HnswIndex) -> None:
         """The writer saves when it closes."""

@@ -106,10 +106,11 @@ def _question(args: argparse.Namespace) -> Query:
 
 def _search(args: argparse.Namespace) -> int:
     from lile_engine.archive import SearchFilter, open_archive
-    from lile_engine.retrieval.search import check_content, search
+    from lile_engine.retrieval.search import check_content, check_number, search
 
     query = _question(args)
     query.check()
+    check_number(args.k)
     wanted = SearchFilter(
         slides=tuple(args.slide), not_slides=tuple(args.not_slide), cases=tuple(args.case), tags=tuple(args.tag),
         organs=tuple(args.organ),

@@ -109,6 +109,8 @@ def export_captions(archive: Archive, file: Path | str) -> int:
 
 def read_captions(path: Path) -> Rows:
     """The rows of a jsonl or csv file, or of an ARCH folder. Raises `DataError` if it cannot be read at all."""
+    if not path.exists():
+        raise DataError(f"There is no file {path}; check the name.")
     if path.is_dir():
         return _read_arch(path)
     readers: dict[str, Callable[[Path], Rows]] = {".jsonl": _read_jsonl, ".ndjson": _read_jsonl, ".csv": _read_csv}

@@ -66,6 +66,8 @@ def _dicom_case(properties: dict[str, str]) -> str | None:
 
 
 def _read_csv(path: Path) -> dict[str, SlideFacts]:
+    if not path.is_file():
+        raise DataError(f"There is no metadata file {path}; check the name.")
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)

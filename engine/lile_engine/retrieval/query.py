@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,10 @@ class Query:
         weights += [part.weight for part in self.regions]
         if not weights:
             raise QueryError("Nothing was asked; give a phrase, an image or a region.")
+        if not all(math.isfinite(weight) for weight in weights):
+            raise QueryError("The weight of a part of the question must be a number such as 1 or -0.5.")
+        if not all(math.isfinite(bound) for part in self.regions for bound in part.region.bounds):
+            raise QueryError("The corners of a region must be numbers of level-0 pixels.")
         if not any(weight > 0 for weight in weights):
             raise QueryError("The question only says what is not wanted; add what to look for, with a weight above 0.")
         for text in self.texts:

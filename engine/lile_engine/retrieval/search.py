@@ -67,9 +67,16 @@ def search(
     """Asks the archive. Raises `QueryError` for a question that cannot be asked, `ArchiveError` for another model's
     archive, `SlideError` for a region whose slide cannot be read."""
     check_model(archive, model)
+    check_number(k)
     check_content(archive, kind, filter)
     encoded = encode_query(archive, model, query, progress=progress, cancel=cancel)
     return search_encoded(archive, model, query, encoded, k=k, kind=kind, filter=filter, rerank=rerank)
+
+
+def check_number(k: int) -> None:
+    """Raises `QueryError` where no hit is asked for."""
+    if k < 1:
+        raise QueryError("The number of hits must be at least 1.")
 
 
 def check_content(archive: Archive, kind: Kind, wanted: SearchFilter | None) -> None:
@@ -97,8 +104,7 @@ def search_encoded(
     rerank: bool = True,
 ) -> SearchResult:
     """`search` for a question that is embedded already."""
-    if k < 1:
-        raise QueryError("The number of hits must be at least 1.")
+    check_number(k)
     start = time.perf_counter()
     wanted = filter or SearchFilter()
     notes: list[str] = []

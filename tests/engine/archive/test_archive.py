@@ -94,6 +94,11 @@ def test_vectors_of_another_model_are_refused(folder: Path, make: Any) -> None:
             archive.add_tiles(slide, make.grid(1), 0.5, make.units(1) * 2, make.tokens(1))
         with pytest.raises(ArchiveError, match="another model"):
             archive.search_tiles(make.units(1, 16)[0], 3)
+        for bad in (np.nan, np.inf):
+            with pytest.raises(ArchiveError, match="not finite"):
+                archive.search_tiles(np.full(32, bad, np.float32), 3)
+            with pytest.raises(ArchiveError, match="unit length"):
+                archive.add_tiles(slide, make.grid(1), 0.5, np.full((1, 32), bad, np.float32), make.tokens(1))
         assert archive.status().tiles == 0
 
 
@@ -212,6 +217,14 @@ def test_there_must_be_an_archive_and_nothing_is_overwritten(tmp_path: Path, mak
     create_archive(tmp_path / "a", make.identity)
     with pytest.raises(ArchiveError, match="already"):
         create_archive(tmp_path / "a", make.identity)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other places are impossible there")
+def test_a_place_where_no_archive_can_be_is_named(tmp_path: Path, make: Any) -> None:
+    (tmp_path / "file").touch()
+    for place in ("/proc/lile-archive", tmp_path / "file" / "archive"):
+        with pytest.raises(ArchiveError, match=r"cannot be made .* choose another place"):
+            create_archive(place, make.identity)
 
 
 def test_an_archive_of_the_first_schema_is_brought_up_to_date(filled: tuple[Path, Any]) -> None:

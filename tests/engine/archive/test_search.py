@@ -87,6 +87,42 @@ def test_widened_search_finds_what_exact_search_finds(folder: Path, make: Any, m
             assert np.mean(recalls) >= 0.98, tag
 
 
+@pytest.mark.slow
+def test_every_selectivity_where_both_ways_of_searching_are_used(folder: Path, make: Any) -> None:
+    """As large as it must be for the archive's own choice between exact and widened search; slides are clusters."""
+    slides, tiles = 1000, 60
+    shares = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.35, 0.5, 0.9, 1.0)
+    centres = make.units(slides)
+    with open_archive(folder, write=True) as archive:
+        everything = []
+        for number in range(slides):
+            tags = tuple(f"t{share}" for share in shares if (number * 7) % slides < share * slides)
+            slide = archive.add_slide(make.slide(number, tags=tags, case=f"c{number % 3}", organ=f"o{number % 2}"))
+            vectors = centres[number] + 0.5 * make.units(tiles)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            archive.add_tiles(slide, make.grid(tiles), 0.5, vectors, make.tokens(tiles))
+            everything.append(vectors)
+        vectors = np.concatenate(everything)
+        of = np.repeat(np.arange(slides), tiles)
+        filters = {
+            SearchFilter(tags=(f"t{share}",)): (of * 7) % slides < share * slides for share in shares
+        } | {
+            SearchFilter(not_slides=("slide3.svs",)): of != 3,
+            SearchFilter(cases=("c1",)): of % 3 == 1,
+            SearchFilter(not_cases=("c1",)): of % 3 != 1,
+            SearchFilter(organs=("o1",)): of % 2 == 1,
+            SearchFilter(slides=("slide9.svs",)): of == 9,
+        }  # fmt: skip
+        queries = np.concatenate([vectors[:: len(vectors) // 20][:20], make.units(10)])
+        ways = set()
+        for wanted, allowed in filters.items():
+            found = [archive.search_tiles(query, 20, wanted) for query in queries]
+            ways |= {one.exact for one in found}
+            recalls = [recall(one.ids, vectors, allowed, query, 20) for one, query in zip(found, queries, strict=True)]
+            assert np.mean(recalls) >= 0.98, (wanted, np.mean(recalls))
+        assert ways == {True, False}
+
+
 def test_a_filter_that_shuts_out_all_near_ones_is_answered_exactly(folder: Path, make: Any) -> None:
     """The tiles that pass lie on the far side: widening would have to bring everything."""
     with open_archive(folder, write=True) as archive:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from lile_engine.archive.tokens import pack_tokens, token_bytes, unpack_tokens
 
@@ -25,3 +26,14 @@ def test_the_mask_comes_back_also_for_tokens_that_are_all_zero() -> None:
     back, found = unpack_tokens(pack_tokens(tokens, mask))
     assert (found == mask).all()
     assert np.allclose(back, tokens, atol=1e-2)
+
+
+@pytest.mark.parametrize(("count", "width"), [(1, 1), (5, 7), (2050, 6), (4096, 64)])
+def test_any_width_and_number_of_tokens(count: int, width: int) -> None:
+    tokens = np.random.default_rng(count).normal(size=(1, count, width)).astype(np.float32)
+    mask = np.arange(count)[None] % 3 != 1
+    back, found = unpack_tokens(pack_tokens(tokens, mask))
+    assert np.array_equal(found, mask)
+    error = np.abs(back - tokens).max(axis=-1)
+    assert (error <= np.abs(tokens).max(axis=-1) / 127 / 2 * 1.01 + 1e-6)[mask].all()
+    assert (back[~mask] == 0).all()

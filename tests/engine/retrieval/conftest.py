@@ -10,13 +10,9 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.processors import TemplateProcessing
 
 from lile_engine.archive import create_archive, open_archive
+from tests.tiny_models import tiny_config, write_tokenizer
 
 WORDS = ("colon", "adeno", "##carcinoma", "fat", "gland", "with", "of", "the", "necrosis", "lymph", "##oid", "stroma")
 STAINS = ((200, 90, 160), (120, 60, 150), (230, 150, 190), (160, 110, 200))
@@ -36,43 +32,14 @@ def other_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def save_model(folder: Path, seed: int) -> Path:
     from lile_engine.model.checkpoint import save_checkpoint
-    from lile_engine.model.config import LileConfig
     from lile_engine.model.create import create_lile
     from lile_engine.model.reference import build_reference
 
-    vocabulary = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
-    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = BertPreTokenizer()
-    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    words = folder / "tokenizer"
-    words.mkdir()
-    tokenizer.save(str(words / "tokenizer.json"))
-    config = LileConfig(
-        name="tiny",
-        taps=(1, 4),
-        input_px=64,
-        token_grid=4,
-        width=16,
-        heads=2,
-        token_width=8,
-        cross_width=12,
-        cross_heads=2,
-        max_text_tokens=12,
-        text_config={
-            "model_type": "bert",
-            "hidden_size": 16,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "intermediate_size": 32,
-            "vocab_size": len(vocabulary),
-            "max_position_embeddings": 16,
-        },
-    )
+    words = write_tokenizer(folder / "tokenizer", WORDS)
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(50, 16)).astype(np.float32)
     reference = build_reference(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-    save_checkpoint(folder / "checkpoint", create_lile(config, seed=seed), words, "# tiny\n", reference)
+    save_checkpoint(folder / "checkpoint", create_lile(tiny_config(WORDS), seed=seed), words, "# tiny\n", reference)
     return folder / "checkpoint"
 
 

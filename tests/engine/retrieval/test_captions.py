@@ -75,6 +75,8 @@ def test_files_that_are_no_captions(archive_dir: Path, model: Any, tmp_path: Pat
         (tmp_path / name).write_text(text)
         with pytest.raises(DataError, match=name):
             import_captions(archive_dir, tmp_path / name, model)
+    with pytest.raises(DataError, match=r"no file .*gone\.jsonl"):
+        import_captions(archive_dir, tmp_path / "gone.jsonl", model)
     (tmp_path / "f.jsonl").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="UTF-8"):
         import_captions(archive_dir, tmp_path / "f.jsonl", model)

@@ -106,17 +106,27 @@ def test_failures_are_one_line_and_exit_1(lile: Any, indexed: Path, tmp_path: Pa
         (("index", indexed, tmp_path / "gone.svs"), "gone.svs"),
         (("search", indexed, "--text", "of the"), "no word"),
         (("search", indexed), "Nothing was asked"),
+        (("search", indexed, "--text", "fat", "-k", 0), "at least 1"),
+        (("search", indexed, "--text", "fat", "--kind", "captions", "--tag", "none"), "No caption"),
         (("search", indexed, "--image", broken), "cannot be read"),
         (("search", indexed, "--region", "S00-A.tif", 700, 100, 128, 128), "no tissue"),
         (("search", indexed, "--text", "fat", "--slide", "none"), "filter"),
         (("archive", "remove", indexed, "--case", "none"), "no case none"),
         (("captions", "import", indexed, broken), "Captions"),
+        (("captions", "import", indexed, tmp_path / "gone.jsonl"), "There is no file"),
+        (("index", indexed, plain, "--metadata", tmp_path / "gone.csv"), "no metadata file"),
+        (("archive", "init", plain / "archive", "--model", model_folder), "choose another place"),
     ):
         code, out, err = lile(*arguments)
         assert (code, out) == (1, ""), arguments
         assert len(err.strip().splitlines()) == 1, err
         assert words in err
-    for arguments in (("search", indexed, "--text", "fat", "x"), ("search", indexed, "--region", "a", "1"), ("index",)):
+    for arguments in (
+        ("search", indexed, "--text", "fat", "x"),
+        ("search", indexed, "--text", "fat", "nan"),
+        ("search", indexed, "--region", "a", "1"),
+        ("index",),
+    ):
         assert lile(*arguments)[0] == 2
 
 
@@ -156,3 +166,35 @@ def test_erasing_a_case_reaches_logs_pairs_and_regions(lile: Any, indexed: Path,
     assert log.read_text() == f"opened {slides[1]}\n"
     assert "S00" not in pairs.read_text()
     assert not regions.exists()
+
+
+def test_erasing_takes_what_is_named_and_nothing_that_only_sounds_like_it(
+    lile: Any, indexed: Path, slides: list[Path]
+) -> None:
+    with open_archive(indexed, write=True) as archive:
+        archive.update_slide(1, {"case": "12"})
+    folder = home_dir() / "pairs" / "mine"
+    folder.mkdir(parents=True)
+    pairs = [
+        {"image": "a.png", "caption": "fat", "case": "12"},
+        {"image": "b.png", "caption": "fat", "case": "123", "x": 12},
+        {"image": "c.png", "caption": "fat, 12 of it"},
+        {"image": "b.png", "caption": "gland", "slide": f"/moved/{slides[0].name}"},
+        {"image": str(slides[0]), "caption": "gland", "x": 1, "y": 1},
+    ]
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    for name in ("a.png", "b.png", "c.png"):
+        (folder / name).touch()
+    logs_dir().mkdir(parents=True)
+    (logs_dir() / "desktop.log").write_text("case 123 opened\ncase 12 opened\n")
+    settings = home_dir() / "settings.json"
+    settings.write_text(json.dumps({"theme": "dark", "recent_slides": [str(slides[1]), str(slides[0])]}))
+    code, out, _ = lile("archive", "remove", indexed, "--case", "12", "--json")
+    erased = json.loads(out)
+    assert (code, erased["pairs"], erased["log_lines"]) == (0, 3, 1)
+    kept = [json.loads(line) for line in (folder / "pairs.jsonl").read_text().splitlines()]
+    assert kept == [pairs[1], pairs[2]]
+    assert sorted(path.name for path in folder.glob("*.png")) == ["b.png", "c.png"]
+    assert slides[0].exists()
+    assert (logs_dir() / "desktop.log").read_text() == "case 123 opened\n"
+    assert json.loads(settings.read_text()) == {"theme": "dark", "recent_slides": [str(slides[1])]}

@@ -174,8 +174,18 @@ def test_a_corrected_scale_cuts_the_slide_anew_and_keeps_its_facts(
         assert archive.status().captions == 4
 
 
+def test_dicom_says_the_case_where_nobody_else_does(tmp_path: Path) -> None:
+    dicom = {"dicom.PatientID": "P1", "dicom.AccessionNumber": " A7 "}
+    assert SlideMetadata().of(tmp_path / "x.dcm", dicom).case == "A7"
+    assert SlideMetadata().of(tmp_path / "x.dcm", {"dicom.PatientID": "P1"}).case == "P1"
+    assert SlideMetadata(None, "^(x)").of(tmp_path / "x.dcm", dicom).case == "x"
+    assert SlideMetadata().of(tmp_path / "x.dcm", {"dicom.PatientID": ""}).case is None
+
+
 def test_bad_metadata_are_one_sentence(tmp_path: Path) -> None:
     table = tmp_path / "meta.csv"
+    with pytest.raises(DataError, match="no metadata file"):
+        SlideMetadata(table)
     table.write_text("name,case\nx,y\n")
     with pytest.raises(DataError, match="column named slide"):
         SlideMetadata(table)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,14 @@ from PIL import Image
 
 from lile_engine.errors import QueryError
 from lile_engine.phrases import content_words
-from lile_engine.retrieval.query import Query, WeightedImage, WeightedText, check_phrase, load_pixels
+from lile_engine.retrieval.query import (
+    Query,
+    WeightedImage,
+    WeightedRegion,
+    WeightedText,
+    check_phrase,
+    load_pixels,
+)
 
 
 def test_stop_words_are_no_question() -> None:
@@ -25,6 +33,16 @@ def test_there_must_be_something_to_look_for() -> None:
     with pytest.raises(QueryError, match="not wanted"):
         Query(texts=(WeightedText("fat", -1.0),)).check()
     Query(texts=(WeightedText("fat", -1.0), WeightedText("colon"))).check()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_are_none_are_no_question(bad: float) -> None:
+    for texts in ((WeightedText("fat", bad),), (WeightedText("fat"), WeightedText("colon", bad))):
+        with pytest.raises(QueryError, match="weight"):
+            Query(texts=texts).check()
+    region = SimpleNamespace(bounds=(0.0, bad, 10.0, 10.0))
+    with pytest.raises(QueryError, match="corners"):
+        Query(regions=(WeightedRegion("a.svs", region),)).check()  # type: ignore[arg-type]
 
 
 def test_images_of_every_kind_become_rgb_on_white(tmp_path: Path) -> None:

@@ -169,6 +169,15 @@ def test_filters_reach_the_archive(indexed: Path, model: Any) -> None:
             search(archive, model, text("fat"), filter=SearchFilter(organs=("brain",)))
 
 
+def test_a_filter_that_no_caption_passes_is_told(indexed: Path, model: Any) -> None:
+    for wanted in (SearchFilter(tags=("nothing",)), SearchFilter(cases=("nobody",)), SearchFilter(slides=("no.svs",))):
+        with open_archive(indexed) as archive, pytest.raises(QueryError, match="No caption of the archive passes"):
+            search(archive, model, text("fat"), kind="captions", filter=wanted)
+    with open_archive(indexed) as archive:
+        found = search(archive, model, text("fat"), kind="captions", filter=SearchFilter(cases=("B1",)))
+        assert [hit.caption for hit in found.hits] == ["colon adenocarcinoma"]
+
+
 def test_questions_that_cannot_be_asked(archive_dir: Path, indexed: Path, model: Any, other_model_folder: Path) -> None:
     from lile_engine.archive import create_archive
     from lile_engine.model.load import load_model
@@ -184,6 +193,8 @@ def test_questions_that_cannot_be_asked(archive_dir: Path, indexed: Path, model:
             search(archive, model, text("of the"))
         with pytest.raises(QueryError, match="at least 1"):
             search(archive, model, text("fat"), k=0)
+        with pytest.raises(QueryError, match="weight"):
+            search(archive, model, text("fat", float("nan")))
         with pytest.raises(ArchiveError, match="reembed"):
             search(archive, load_model(other_model_folder, "cpu"), text("fat"))
 
