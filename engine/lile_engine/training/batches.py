@@ -7,7 +7,7 @@ on exactly where it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -33,6 +33,10 @@ class Batch:
     items: tuple[Item, ...]
     matches: NDArray[np.bool_]
     known: NDArray[np.bool_]
+
+    def share(self, part: slice) -> Batch:
+        """One process's items; what matches is still told of the whole batch."""
+        return replace(self, items=self.items[part])
 
 
 class Sampler:

@@ -104,11 +104,6 @@ def read_pairs(path: Path, *, bad_rows: BadRows = "skip") -> PairDataset:
     return PairDataset(tuple(pairs), tuple(bad))
 
 
-def read_many(paths: Sequence[Path | str], *, bad_rows: BadRows = "skip") -> list[PairDataset]:
-    """`read_pairs` for each path."""
-    return [read_pairs(Path(path), bad_rows=bad_rows) for path in paths]
-
-
 def split_pairs(dataset: PairDataset, share: float, seed: int) -> tuple[PairDataset, PairDataset]:
     """Training and validation part: whole cases (or slides, or images) together, about ``share`` of the pairs held out.
 

@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lile_engine.errors import DataError
-from lile_engine.training.pairs import BadRow, Pair, PairDataset
+from lile_engine.training.pairs import LIST_NAMES, BadRow, BadRows, Pair, PairDataset, read_pairs
 
+Split = Literal["train", "val", "test"]
+
+COCO_FILE = "dataset_coco.json"
 _IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+
+
+def read_set(path: Path, *, split: Split = "train", bad_rows: BadRows = "skip") -> PairDataset:
+    """Pairs to train on, from whatever lies at ``path``: a list of ours (`pairs.read_pairs`), ARCH, or MS-COCO, of
+    which ``split`` is taken. Raises `DataError`, with ``bad_rows="refuse"`` also at the first bad row."""
+    ours = path.is_file() or any((path / name).is_file() for name in LIST_NAMES)
+    if path.name == COCO_FILE or (not ours and (path / COCO_FILE).is_file()):
+        found = read_coco(path, split)
+    elif not ours and _arch_folders(path):
+        found = read_arch(path)
+    else:
+        return read_pairs(path, bad_rows=bad_rows)
+    if found.bad_rows and bad_rows == "refuse":
+        raise DataError(f"{found.bad_rows[0]}; mend the row or read the set with bad rows skipped.")
+    return found
+
+
+def read_sets(paths: Sequence[str], *, split: Split = "train", bad_rows: BadRows = "skip") -> list[PairDataset]:
+    """`read_set` for each path."""
+    return [read_set(Path(path), split=split, bad_rows=bad_rows) for path in paths]
+
+
+def _arch_folders(path: Path) -> list[Path]:
+    folders = [path / name for name in ("books_set", "pubmed_set") if (path / name / "captions.json").is_file()]
+    return [*folders, path] if (path / "captions.json").is_file() else folders
 
 
 def read_arch(path: Path) -> PairDataset:
@@ -19,9 +48,7 @@ def read_arch(path: Path) -> PairDataset:
     Pictures of one figure that share a caption (letters A, B, ...) form a group: the caption belongs to all of them.
     Raises `DataError` when there is none, or none is usable.
     """
-    folders = [path / name for name in ("books_set", "pubmed_set") if (path / name / "captions.json").is_file()]
-    if (path / "captions.json").is_file():
-        folders.append(path)
+    folders = _arch_folders(path)
     if not folders:
         raise DataError(f"{path} is no ARCH folder; it needs books_set or pubmed_set with a captions.json in it.")
     pairs: list[Pair] = []
@@ -47,13 +74,13 @@ def _arch_pair(row: Any, files: dict[str, Path], source: str) -> Pair:
     return Pair(files[name], (caption,), group=f"{figure}: {caption}", case=figure)
 
 
-def read_coco(path: Path, split: str = "test") -> PairDataset:
+def read_coco(path: Path, split: Split = "test") -> PairDataset:
     """Reads MS-COCO captions in Karpathy's split file (``dataset_coco.json`` beside ``train2014``, ``val2014``).
 
     ``split`` is "train" (with "restval"), "val" or "test". Images keep their order, and all their captions
     (five, a few have more: the first five, as the literature does). Raises `DataError`.
     """
-    source = path if path.is_file() else path / "dataset_coco.json"
+    source = path if path.is_file() else path / COCO_FILE
     table = _json(source, dict)
     wanted = {"train", "restval"} if split == "train" else {split}
     pairs: list[Pair] = []

@@ -3,6 +3,8 @@
 ``L = L_cross + lambda * L_self`` (DESIGN section 3). ``L_self`` compares every picture of the batch with every text by
 their stage-one vectors. ``L_cross`` needs a forward pass for each pair, so it sees the positives, the hardest negatives
 by the stage-one vectors (what re-ranking will have to tell apart), and a few at random.
+
+With several processes (`distributed`) each encodes its share of the batch and scores its share of the pairs.
 """
 
 from __future__ import annotations
@@ -13,18 +15,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812 (everyone calls it F)
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lile_engine.model.lile import Encoded, Lile
 from lile_engine.model.losses import HardestHinge, InfoNCE
 from lile_engine.training.config import LossSection
+from lile_engine.training.distributed import ALONE, Ranks
 
 
 @dataclass(frozen=True)
 class StepInput:
     """A batch, ready for the network. ``pictures`` are the backbone's maps, or pixels uint8 [B, 3, H, W] where the
-    backbone trains; ``texts`` hidden states [B, M, k] with ``mask`` [B, M], or (ids, seen) where the encoder trains."""
+    backbone trains; ``texts`` hidden states [B, M, k] with ``mask`` [B, M], or (ids, seen) where the encoder trains.
+    With several processes these are this one's share, while ``matches`` and ``known`` are of the whole batch."""
 
     pictures: tuple[Tensor, ...] | Tensor
     texts: Tensor | tuple[Tensor, Tensor]
@@ -55,12 +60,33 @@ def encode(model: Lile, batch: StepInput) -> tuple[Encoded, Encoded]:
     return images, model.encode_texts(*batch.texts, batch.mask)
 
 
+def gathered(encoded: Encoded, ranks: Ranks) -> Encoded:
+    """What all processes have encoded, in the order of the batch; texts padded to the longest of all."""
+    if ranks.size == 1:
+        return encoded
+    tokens, mask = encoded.tokens.float(), encoded.mask
+    if mask is not None:
+        missing = ranks.largest(mask.shape[1]) - mask.shape[1]
+        tokens = F.pad(tokens, (0, 0, 0, missing))
+        mask = ranks.gather(F.pad(mask, (0, missing)).to(torch.uint8)).bool()
+    return Encoded(ranks.gather(encoded.vectors.float()), ranks.gather(tokens), mask)
+
+
 def losses(
-    model: Lile, batch: StepInput, loss: LossSection, rng: np.random.Generator, *, bf16: bool = False
+    model: Lile,
+    batch: StepInput,
+    loss: LossSection,
+    rng: np.random.Generator,
+    *,
+    bf16: bool = False,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Tensor]:
-    """The scalars ``loss``, ``cross``, ``self`` of a batch; ``bf16`` runs the network in mixed precision."""
+    """The scalars ``loss``, ``cross``, ``self`` of a batch, the same for every process of ``ranks``; ``bf16`` runs the
+    network in mixed precision."""
     with torch.autocast(batch.mask.device.type, torch.bfloat16, enabled=bf16):
         images, texts = encode(model, batch)
+    images, texts = gathered(images, ranks), gathered(texts, ranks)
+    assert texts.mask is not None
     # What is compared is compared in full precision: the differences that matter are small.
     contrast: nn.Module = InfoNCE() if loss.kind == "infonce" else HardestHinge(loss.margin)
     scores = images.vectors.float() @ texts.vectors.float().T
@@ -73,12 +99,16 @@ def losses(
     if loss.weight_cross > 0:
         count = min(len(scores), loss.cross_batch or len(scores))
         matches, known = batch.matches[:count, :count], batch.known[:count, :count]
-        pairs = choose_pairs(scores.detach()[:count, :count], matches, known, loss, rng)
+        chosen = choose_pairs(scores.detach()[:count, :count], matches, known, loss, rng)
+        pairs = ranks.same(chosen.to(torch.uint8)).nonzero()
         i, j = pairs.unbind(1)
         tokens = images.tokens[:count].float(), texts.tokens[:count].float()
+        spare = -len(pairs) % ranks.size  # so that each process scores as many; what is scored twice counts once
+        mine = torch.cat([pairs, pairs[:1].expand(spare, 2)])[ranks.share(len(pairs) + spare)]
         with torch.autocast(batch.mask.device.type, torch.bfloat16, enabled=bf16):
-            found = model.cross(*tokens, batch.mask[:count], pairs)
-        filled = scores.new_zeros(count, count).index_put((i, j), found.scores.float())
+            found = model.cross(*tokens, texts.mask[:count], mine)
+        pair_scores = ranks.gather(found.scores.float())[: len(pairs)]
+        filled = scores.new_zeros(count, count).index_put((i, j), pair_scores)
         scored = torch.zeros_like(known).index_put((i, j), torch.ones_like(i, dtype=torch.bool))
         cross = contrast(filled, matches, cross_scale, scored)["loss"]
         total = total + loss.weight_cross * cross
@@ -86,7 +116,7 @@ def losses(
 
 
 def choose_pairs(scores: Tensor, matches: Tensor, known: Tensor, loss: LossSection, rng: np.random.Generator) -> Tensor:
-    """Pairs (picture, text) for the cross loss, int64 [P, 2], each once.
+    """Which pairs (picture, text) the cross loss compares, bool [B, B].
 
     Every own pair; for each picture and for each text its ``hard_negatives`` best-scoring non-matches and
     ``random_negatives`` others.
@@ -101,7 +131,7 @@ def choose_pairs(scores: Tensor, matches: Tensor, known: Tensor, loss: LossSecti
         picked = _best(ranks, allowed, loss.hard_negatives)
         picked |= _best(keys[axis], allowed & ~picked, loss.random_negatives)
         chosen |= picked if axis == 0 else picked.T
-    return chosen.nonzero()
+    return chosen
 
 
 def _quick_attention(device: torch.device) -> AbstractContextManager[None]:
@@ -119,8 +149,28 @@ def _best(ranks: Tensor, allowed: Tensor, count: int) -> Tensor:
     return marked & allowed
 
 
+class LossesOf(nn.Module):
+    """`losses` of a network as a module, which is what DistributedDataParallel wraps."""
+
+    def __init__(self, model: Lile, ranks: Ranks) -> None:
+        super().__init__()
+        self.model, self.ranks = model, ranks
+
+    def forward(self, batch: StepInput, loss: LossSection, rng: np.random.Generator, bf16: bool) -> dict[str, Tensor]:
+        return losses(self.model, batch, loss, rng, bf16=bf16, ranks=self.ranks)
+
+
+def parallel_losses(model: Lile, ranks: Ranks) -> nn.Module:
+    """The losses of ``model``; with several processes its gradients come out averaged over them."""
+    module = LossesOf(model, ranks)
+    if ranks.size == 1:
+        return module
+    # Which parameters have a gradient depends on the losses that are switched on; norms share their own statistics.
+    return nn.parallel.DistributedDataParallel(module, find_unused_parameters=True, broadcast_buffers=False)
+
+
 def train_step(
-    model: Lile,
+    compute: nn.Module,
     optimizer: torch.optim.AdamW,
     batch: StepInput,
     loss: LossSection,
@@ -129,18 +179,19 @@ def train_step(
     clip: float,
     bf16: bool,
     seed: Sequence[int],
+    rank: int = 0,
 ) -> dict[str, float]:
-    """One step of gradient descent; returns the scalars of `losses`.
+    """One step of gradient descent; returns the scalars of `losses`, which ``compute`` (`parallel_losses`) finds.
 
     ``rate`` scales every group's learning rate. ``seed`` (with the step in it) fixes dropout and the drawn negatives,
-    so that a step depends on nothing that went before but the weights.
+    so that a step depends on nothing that went before but the weights. Each ``rank`` has a dropout of its own.
     """
     rng = np.random.default_rng([*seed, 9])
-    torch.manual_seed(int(rng.integers(2**62)))
+    torch.manual_seed(int(rng.integers(2**62)) + rank)
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * rate
     with _quick_attention(batch.mask.device):
-        found = losses(model, batch, loss, rng, bf16=bf16)
+        found = compute(batch, loss, rng, bf16)
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(found["loss"])
     if clip > 0:
