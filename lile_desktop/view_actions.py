@@ -15,7 +15,7 @@ from lile_desktop.viewer.view_state import MAGNIFICATION_PRESETS
 NEEDS_SLIDE = (
     "fit", "zoom_in", "zoom_out", *(f"mag_{power:g}" for power in MAGNIFICATION_PRESETS), "turn_left", "turn_right",
     "mirror", "display", "go_to_place", "bookmark", "next_bookmark", "toggle_grid", "import_regions", "export_regions",
-    "select_all", *(f"views_{count}" for count in range(2, MOST_VIEWS + 1)),
+    "select_all", "key_press", *(f"views_{count}" for count in range(2, MOST_VIEWS + 1)),
 )  # fmt: skip
 NEEDS_REGION = ("delete_region", "name_region", "merge_regions", "cut_regions", "split_region", "lock_regions")
 
@@ -31,6 +31,7 @@ def bind_view(actions: ActionRegistry, panes: Panes, menu: SlideMenu, bookmarks:
     actions.bind("turn_left", lambda: turn(panes.active, -90))
     actions.bind("turn_right", lambda: turn(panes.active, 90))
     actions.bind("mirror", lambda: panes.active.set_mirrored(not panes.active.view.mirrored))
+    actions.bind("key_press", lambda: panes.active.key_pointer.press())
     actions.bind("display", menu.show_display)
     actions.bind("go_to_place", menu.go_to)
     actions.bind("bookmark", bookmarks.ask)

@@ -19,7 +19,9 @@ from lile_desktop.viewer.tile_cache import TileCache
 from lile_desktop.viewer.tile_painter import PaintReport, paint_tiles, view_transform
 from lile_desktop.viewer.view_state import Rect, ViewState, panned, to_screen
 
-SLOW_FRAME = 0.005  # seconds; where a whole smooth frame takes longer, those of a zoom under way are painted fast
+# Seconds. Where whole smooth frames take longer, those of a zoom under way are painted fast.
+SLOW_FRAME = 0.0045
+FORGET = 0.8  # a slow frame is forgotten as quicker ones follow
 MOST_DIRTY = 40  # places to be painted anew; more of them, and the whole frame is
 
 
@@ -44,7 +46,7 @@ class Backdrop:
         self._corner = (0, 0)
         self._ratio = 1.0
         self._dirty: list[Rect] = []
-        self._smooth_s = 0.0  # how long the last whole smooth frame took
+        self._smooth_s = 0.0  # how long whole smooth frames take
         self._fast = False  # the frame was painted fast
 
     @property
@@ -94,12 +96,13 @@ class Backdrop:
             inside.setClipRegion(region)
         if not region.isEmpty():
             ground(inside, view)
+        self._mosaics.hurry = moving
         report = paint_tiles(
             inside, pyramid, view, ratio, image_of, self._mosaics, smooth=not self._fast, draw=not region.isEmpty()
         )
         inside.end()
         if region == whole and not self._fast:
-            self._smooth_s = time.perf_counter() - began
+            self._smooth_s = max(time.perf_counter() - began, FORGET * self._smooth_s)
         for key in report.pending:
             self._dirty.append(pyramid.tile_rect(key))
         self._view, self._corner, self._ratio = view, corner, ratio

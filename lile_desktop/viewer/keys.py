@@ -96,6 +96,8 @@ class Keys:
             view.annotations.remove(view.annotations.selection)
         elif key == Qt.Key.Key_A:
             view.set_annotations_visible(not view.annotations_visible)
+        elif key == Qt.Key.Key_C:
+            view.key_pointer.press()
         elif key == Qt.Key.Key_Menu:
             view.context_asked.emit(QPointF(view.width() / 2, view.height() / 2))
         elif key == Qt.Key.Key_H:

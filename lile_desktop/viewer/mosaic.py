@@ -21,6 +21,7 @@ from lile_desktop.viewer.tile_cache import TileCache
 ImageOf = Callable[[TileKey], QImage | None]  # a tile as it is to be shown, or None where it is not there
 
 COPY_S = 0.0015  # of a frame may go into copying tiles; the others follow in the next frames
+HURRIED_COPY_S = 0.0007  # of one that is part of a zoom under way
 SHARE = 4  # a picture of more than this part of the cache's budget is not made
 
 
@@ -114,9 +115,9 @@ class Mosaic:
         """Whether the tile lies in the picture and looks as ``image`` does."""
         return self._held.get(self._slot(key.col, key.row)) == (key, image.cacheKey())
 
-    def take(self, tiles: Iterable[tuple[TileKey, QImage]]) -> bool:
-        """Copy in tiles that are not there or look otherwise now; False where the time of a frame did not suffice."""
-        until = time.perf_counter() + COPY_S
+    def take(self, tiles: Iterable[tuple[TileKey, QImage]], seconds: float = COPY_S) -> bool:
+        """Copy in tiles that are not there or look otherwise now; False where ``seconds`` did not suffice."""
+        until = time.perf_counter() + seconds
         painter: QPainter | None = None
         complete = True
         for key, image in tiles:
@@ -161,6 +162,7 @@ class Mosaics:
     """The mosaics of the level in view and of the one before it, weighed in the cache's budget."""
 
     def __init__(self, cache: TileCache) -> None:
+        self.hurry = False  # the next frame is one of many
         self._cache = cache
         self._pair = (Mosaic(), Mosaic())
 
@@ -179,6 +181,11 @@ class Mosaics:
             now.start(slide, level, columns, rows)
         self._cache.reserve(self, now.bytes_held + before.bytes_held)
         return now if fits else None
+
+    @property
+    def copy_s(self) -> float:
+        """How much of the next frame may go into copying tiles."""
+        return HURRIED_COPY_S if self.hurry else COPY_S
 
     def holding(self, key: TileKey) -> Mosaic | None:
         """The mosaic that a tile lies in."""

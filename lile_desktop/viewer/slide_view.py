@@ -25,6 +25,7 @@ from lile_desktop.viewer import view_state as vs
 from lile_desktop.viewer.annotation_painter import AnnotationPainter
 from lile_desktop.viewer.annotations import Annotation, AnnotationStore, RegionClass
 from lile_desktop.viewer.canvas import SlideCanvas
+from lile_desktop.viewer.key_pointer import KeyPointer
 from lile_desktop.viewer.keys import Keys
 from lile_desktop.viewer.motion import DragSpeed, glide
 from lile_desktop.viewer.overlays import (
@@ -97,6 +98,8 @@ class SlideView(SlideCanvas):
         self._grab: QPointF | None = None  # where the middle button holds the picture
         self._speed = DragSpeed()
         self._keys = Keys(self)
+        self.key_pointer = KeyPointer(self)
+        self.view_changed.connect(lambda _view: self.key_pointer.moved())
         self.grabGesture(Qt.GestureType.PinchGesture)
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -209,6 +212,7 @@ class SlideView(SlideCanvas):
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._tool.paint(painter)
+        self.key_pointer.paint(painter)
         painter.restore()
         rasters = self._overlays.visible() if self._overlays_shown else []
         if rasters:
@@ -327,6 +331,7 @@ class SlideView(SlideCanvas):
         if self.slide is None:
             return
         pointer = self._pointer(event)
+        self.key_pointer.hide()
         self._speed.add(time.perf_counter(), pointer.sx, pointer.sy)
         if self._grab is not None:
             self.pan_by(pointer.sx - self._grab.x(), pointer.sy - self._grab.y())

@@ -99,7 +99,7 @@ def paint_tiles(
     mosaic = mosaics.of(pyramid.slide, target, columns, rows) if mosaics is not None else None
     seen = central_first(pyramid, view, list(pyramid.tiles(target, visible_rect(view))))
     there = {key: image for key in seen if (image := image_of(key)) is not None}
-    if mosaic is None or mosaic.take(there.items()):
+    if mosaic is None or mosaics is None or mosaic.take(there.items(), mosaics.copy_s):
         pending: tuple[TileKey, ...] = ()
     else:
         pending = tuple(key for key in there if not mosaic.shows(key, there[key]))

@@ -241,3 +241,51 @@ def test_polyline(qtbot: QtBot, view: SlideView) -> None:
     view.annotations.select([])
     qtbot.mouseClick(view, LEFT, pos=QPoint(250, 225))
     assert view.annotations.selection == (line.id,)
+
+
+def steps(qtbot: QtBot, view: SlideView, *keys: Qt.Key) -> None:
+    for key in keys:
+        qtbot.keyClick(view, key)
+
+
+@pytest.mark.parametrize(("tool", "name"), [(Qt.Key.Key_R, "rectangle"), (Qt.Key.Key_O, "ellipse")])
+def test_a_region_by_keyboard_alone(qtbot: QtBot, view: SlideView, tool: Qt.Key, name: str) -> None:
+    start = view.view
+    steps(qtbot, view, tool, Qt.Key.Key_C, Qt.Key.Key_Right, Qt.Key.Key_Down)
+    assert view.active_tool.busy
+    assert view.key_pointer.shown
+    moved = view.view
+    steps(qtbot, view, Qt.Key.Key_C)
+    assert view.tool == name
+    drawn = view.annotations.all()[0].bounds
+    assert (drawn.w, drawn.h) == pytest.approx((moved.cx - start.cx, moved.cy - start.cy), rel=0.01)
+
+
+def test_polygon_points_and_ruler_by_keyboard_alone(qtbot: QtBot, view: SlideView) -> None:
+    corner, right, down = Qt.Key.Key_C, Qt.Key.Key_Right, Qt.Key.Key_Down
+    steps(qtbot, view, Qt.Key.Key_P, corner, right, corner, down, corner, Qt.Key.Key_Return)
+    assert len(view.annotations.all()[0].region.exterior) == 3
+    view.annotations.select([])
+    steps(qtbot, view, Qt.Key.Key_Period, corner, right, corner)
+    assert len(view.annotations.all()[1].region.exterior) == 2
+    steps(qtbot, view, Qt.Key.Key_L, corner, right, corner)
+    ruler = view.active_tool
+    assert isinstance(ruler, RulerTool)
+    assert ruler.length_px == pytest.approx(0.12 * view.width() / view.view.scale, rel=0.01)
+    steps(qtbot, view, Qt.Key.Key_B, corner, right, corner)
+    assert len(view.annotations) == 3
+
+
+def test_escape_drops_what_the_keyboard_draws_and_the_mouse_hides_the_cross(qtbot: QtBot, view: SlideView) -> None:
+    steps(qtbot, view, Qt.Key.Key_R, Qt.Key.Key_C, Qt.Key.Key_Right, Qt.Key.Key_Escape, Qt.Key.Key_Right)
+    assert not view.active_tool.busy
+    qtbot.mouseMove(view, QPoint(50, 50))
+    qtbot.mouseMove(view, QPoint(60, 60))
+    assert not view.key_pointer.shown
+    assert len(view.annotations) == 0
+
+
+def test_a_region_is_selected_by_keyboard_alone(qtbot: QtBot, view: SlideView) -> None:
+    added = view.annotations.add(Region.rectangle(view.view.cx - 50, view.view.cy - 50, 100, 100))
+    steps(qtbot, view, Qt.Key.Key_C)
+    assert view.annotations.selection == (added.id,)
