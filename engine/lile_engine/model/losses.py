@@ -83,6 +83,14 @@ class LileLoss(nn.Module):
         return {"loss": loss, "cross": cross.detach(), "self": own.detach()}
 
 
+def soft_contrast(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of logits [B, B] against ``target`` [B, B], whose rows sum to 1, averaged both ways: row i is
+    picture i against all texts, then text i against all pictures."""
+    rows = -(target * logits.log_softmax(1)).sum(1).mean()
+    columns = -(target * logits.T.log_softmax(1)).sum(1).mean()
+    return (rows + columns) / 2
+
+
 def _soft_cross_entropy(logits: Tensor, matches: Tensor) -> Tensor:
     """Mean over the rows that have a match; 0 if none has."""
     logs = logits.log_softmax(1).masked_fill(~matches, 0)

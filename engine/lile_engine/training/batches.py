@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from lile_engine.training.pairs import Pair, PairDataset
 
+_GOLDEN = (5**0.5 - 1) / 2
+
 
 @dataclass(frozen=True)
 class Item:
@@ -59,6 +61,7 @@ class Sampler:
         self.phrase_share = phrase_share
         shares = np.array(weights or [len(d) for d in datasets], np.float64)
         self._ends = np.cumsum(shares / shares.sum())
+        self._given = 0, np.zeros(len(shares), np.int64)
         self._order = lru_cache(maxsize=4 * len(self.datasets))(self._shuffled)
         self._texts = [[frozenset((*p.captions, *p.phrases)) for p in d.pairs] for d in self.datasets]
         self._terms = [[frozenset(p.tissues) for p in d.pairs] for d in self.datasets]
@@ -71,19 +74,31 @@ class Sampler:
         """The batch of a step (from 0)."""
         rng = np.random.default_rng([self.seed, 5, step])
         items = []
-        for source, dataset in enumerate(self.datasets):
-            for place in range(self._consumed(source, step), self._consumed(source, step + 1)):
-                index = int(self._order(source, place // len(dataset))[place % len(dataset)])
-                text = self._text(dataset.pairs[index], rng)
-                items.append(Item(source, index, int(rng.integers(self.views)), text))
+        counts = self._given_before(step)
+        for source in self._sources(step * self.batch, (step + 1) * self.batch).tolist():
+            dataset, place = self.datasets[source], int(counts[source])
+            counts[source] += 1
+            index = int(self._order(source, place // len(dataset))[place % len(dataset)])
+            text = self._text(dataset.pairs[index], rng)
+            items.append(Item(source, index, int(rng.integers(self.views)), text))
         return Batch(tuple(items), *self._belongs(items))
 
-    def _consumed(self, source: int, step: int) -> int:
-        """How many items list ``source`` has given before ``step``. Differences of rounded running sums: each batch
-        has exactly its size, and each list its share in the long run."""
-        below = self._ends[source - 1] if source else 0.0
-        total = step * self.batch
-        return round(float(self._ends[source]) * total) - round(float(below) * total)
+    def _sources(self, start: int, stop: int) -> NDArray[np.int64]:
+        """Which list gives the items ``start`` to ``stop`` of the whole training. Multiples of the golden ratio fill
+        the unit interval as evenly as can be, so each batch has nearly the shares that were asked for."""
+        places = (np.arange(start, stop) * _GOLDEN) % 1.0
+        return np.minimum(np.searchsorted(self._ends, places, side="right"), len(self._ends) - 1)
+
+    def _given_before(self, step: int) -> NDArray[np.int64]:
+        """How many items each list has given before ``step``: counted on from the last step asked for, or anew."""
+        known, counts = self._given
+        if step < known:
+            known, counts = 0, np.zeros(len(self.datasets), np.int64)
+        counts = counts + np.bincount(
+            self._sources(known * self.batch, step * self.batch), minlength=len(self.datasets)
+        )
+        self._given = step, counts
+        return counts.copy()
 
     def _text(self, pair: Pair, rng: np.random.Generator) -> str:
         phrase = pair.phrases and rng.random() < self.phrase_share

@@ -2,7 +2,10 @@
 
 The pictures stay where they are; a list names them, their captions, phrases, terms and case. `write_lists` makes one
 jsonl per source in a folder, which ``lile train`` then reads. Nothing from ``validate/`` is ever listed, and the
-atlas cases of `HELD_OUT_CASES` go into a list of their own, for measuring.
+atlas cases of `held_out_cases` go into a list of their own, for measuring.
+
+Besides what comes with the pictures there are captions that were written for this project and lie in the repository
+(`Written`): of real tiles that had none, mended ones, and for atlas tiles a second, short wording.
 """
 
 from __future__ import annotations
@@ -10,8 +13,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from lile_engine.errors import DataError
 from lile_engine.paths import private_dir
@@ -20,6 +26,11 @@ from lile_engine.training.terms import TERM_PHRASES
 
 Row = dict[str, Any]
 
+# Where a caption decides whether a tile of a class shows what the class is named for: (term, whether it must be there).
+_TUMOUR_TERMS = {
+    "oral/normal": ("squamous cell carcinoma", False),
+    "oral/oscc": ("squamous cell carcinoma", True),
+}
 HELD_OUT = 16  # atlas cases that the bundled checkpoint has not seen
 
 CLASS_PHRASES: dict[str, tuple[str, ...]] = {
@@ -126,18 +137,51 @@ def read_jsonl(path: Path) -> list[Row]:
         raise DataError(f"{path} cannot be read as JSON lines; check that the real tiles lie there.") from error
 
 
-def atlas_rows(data: Path) -> list[Row]:
-    """All captioned atlas tiles, with the phrases of their terms, the case, organ and stain of their slide."""
+@dataclass(frozen=True)
+class Written:
+    """Captions of this project by picture (its path below the real data): ``tiles`` of pictures that had none,
+    ``mended`` of atlas tiles, ``phrases`` (short wordings of atlas captions, and terms they lacked), and ``crops`` of
+    large pictures. Empty unless `read_written` filled it."""
+
+    tiles: dict[str, Row] = field(default_factory=dict)
+    mended: dict[str, Row] = field(default_factory=dict)
+    phrases: dict[str, Row] = field(default_factory=dict)
+    crops: tuple[Row, ...] = ()
+
+
+def read_written(folder: Path) -> Written:
+    """Reads the repository's ``resources/captions``. Raises `DataError`."""
+    rows = read_jsonl(folder / "real-tiles.jsonl")
+
+    def by_image(listed: list[Row]) -> dict[str, Row]:
+        return {row["image"]: row for row in listed}
+
+    return Written(
+        tiles=by_image([row for row in rows if "x" not in row]),
+        mended=by_image(read_jsonl(folder / "atlas-mended.jsonl")),
+        phrases=by_image(read_jsonl(folder / "atlas-phrases.jsonl")),
+        crops=tuple(row for row in rows if "x" in row),
+    )
+
+
+def atlas_rows(data: Path, written: Written | None = None) -> list[Row]:
+    """All captioned atlas tiles, with the phrases of their terms, the case, organ and stain of their slide; as
+    ``written`` for this project where that is given."""
+    written = written or Written()
     slides = {row["slide"]: row for row in read_jsonl(data / "atlas" / "slides.jsonl")}
     rows = []
     for row in read_jsonl(data / "atlas" / "captions.jsonl"):
         slide = slides[row["file"].split("/")[0]]
+        image = f"atlas/{row['file']}"
+        told = written.mended.get(image, row)
+        short = written.phrases.get(image, {})
+        terms = [*told["tissues"], *(term for term in short.get("also", ()) if term not in told["tissues"])]
         rows.append(
             {
-                "image": str(data / "atlas" / row["file"]),
-                "captions": [row["caption"]],
-                "phrases": [p for term in row["tissues"] for p in TERM_PHRASES.get(term, (term,))],
-                "tissues": row["tissues"],
+                "image": str(data / image),
+                "captions": [told["caption"], *([short["phrase"]] if short else [])],
+                "phrases": [p for term in terms for p in TERM_PHRASES.get(term, (term,))],
+                "tissues": terms,
                 "case": slide["case"],
                 "slide_title": slide["title"],
                 "organ": slide["organ"],
@@ -154,8 +198,30 @@ def held_out_cases(rows: list[Row], count: int = HELD_OUT) -> list[str]:
     return sorted(cases, key=lambda case: hashlib.sha256(f"lile-12 {case}".encode()).hexdigest())[:count]
 
 
-def class_rows(data: Path) -> Iterator[tuple[str, Row]]:
-    """(source, row) of the sets that are labelled by class: oral, pap, kather, crc-val, osteosarcoma."""
+def class_rows(data: Path, written: Written | None = None) -> Iterator[tuple[str, Row]]:
+    """(source, row) of the sets that are labelled by class: oral, pap, kather, crc-val, osteosarcoma.
+
+    A picture that lies in two classes of a set says nothing and is left out. A tile with a caption of its own keeps the
+    class as phrases, unless the caption contradicts it: a tile of a tumour's folder may show none of it.
+    """
+    written = written or Written()
+    seen: dict[tuple[str, str], set[str]] = {}
+    rows = list(_class_rows(data))
+    digests = [hashlib.sha256(Path(row["image"]).read_bytes()).hexdigest() for _, row in rows]
+    for (source, row), digest in zip(rows, digests, strict=True):
+        seen.setdefault((source, digest), set()).add(row["group"])
+    for (source, row), digest in zip(rows, digests, strict=True):
+        if len(seen[source, digest]) > 1:
+            continue
+        own = written.tiles.get(str(Path(row["image"]).relative_to(data).as_posix()))
+        if own is not None:
+            tumour = _TUMOUR_TERMS.get(row.pop("group"))
+            texts = row["captions"] if tumour is None or (tumour[0] in own["tissues"]) == tumour[1] else []
+            row = {**row, "captions": [own["caption"]], "phrases": texts, "tissues": own["tissues"]}
+        yield source, row
+
+
+def _class_rows(data: Path) -> Iterator[tuple[str, Row]]:
     for key, texts in CLASS_PHRASES.items():
         source, name = key.split("/")
         folder = data / ("train" if source in ("oral", "pap") else "labelled") / source
@@ -166,16 +232,55 @@ def class_rows(data: Path) -> Iterator[tuple[str, Row]]:
             yield source, {"image": str(file), "captions": list(texts), "group": key, "case": file.stem}
 
 
-def captioned_rows(data: Path) -> Iterator[tuple[str, Row]]:
-    """(source, row) of the small sets that come with captions of their own."""
+def captioned_rows(data: Path, written: Written | None = None) -> Iterator[tuple[str, Row]]:
+    """(source, row) of the small sets that come with captions, and of tiles that only this project describes."""
+    written = written or Written()
     for source in _CAPTIONED:
         folder = data / "train" / source
         for row in read_jsonl(folder / "captions.jsonl"):
             phrases = [*_WEAK_CAPTIONS.get(source, ()), *_organ_phrases(source, row["file"])]
             out: Row = {"image": str(folder / row["file"]), "captions": [row["caption"]], "case": row["file"]}
+            own = written.tiles.get(f"train/{source}/{row['file']}")
+            if own is not None:
+                # The set's caption says the same of all its tiles: a phrase beside one that describes this tile.
+                out |= {"captions": [own["caption"]], "tissues": own["tissues"]}
+                phrases.append(row["caption"])
             if phrases:
                 out["phrases"] = phrases
             yield source, out
+    for image, own in written.tiles.items():
+        if image.startswith("tiles/"):
+            yield (
+                image.split("/")[1],
+                {
+                    "image": str(data / image),
+                    "captions": [own["caption"]],
+                    "tissues": own["tissues"],
+                    "case": Path(image).stem,
+                },
+            )
+
+
+def crop_rows(data: Path, written: Written, out: Path) -> list[Row]:
+    """The described crops of large pictures, cut out once into ``out`` (which lies outside the repository)."""
+    rows = []
+    for image in dict.fromkeys(row["image"] for row in written.crops):
+        with Image.open(data / image) as picture:
+            whole = picture.convert("RGB")
+        for row in (row for row in written.crops if row["image"] == image):
+            x, y, w, h = (row[k] for k in ("x", "y", "w", "h"))
+            file = out / f"{Path(image).stem}-{x}-{y}.png"
+            whole.crop((x, y, x + w, y + h)).resize((256, 256), Image.Resampling.LANCZOS).save(file)
+            rows.append(
+                {
+                    "image": str(file),
+                    "captions": [row["caption"]],
+                    "phrases": ["breast tissue", "breast"],
+                    "tissues": row["tissues"],
+                    "case": Path(image).stem,
+                }
+            )
+    return rows
 
 
 def _organ_phrases(source: str, file: str) -> list[str]:
@@ -203,18 +308,23 @@ def phantom_rows(folder: Path) -> list[Row]:
     return rows
 
 
-def write_lists(data: Path, out: Path, phantoms: Path | None = None) -> dict[str, int]:
+def write_lists(data: Path, out: Path, phantoms: Path | None = None, captions: Path | None = None) -> dict[str, int]:
     """Writes ``atlas.jsonl``, ``atlas-heldout.jsonl``, one list per other source, and ``phantom.jsonl`` where a folder
-    of phantom pairs is given; returns pairs per list."""
+    of phantom pairs is given; ``captions`` is the folder of captions written for this project. Returns pairs per list.
+    """
     private_dir(out)
-    rows = atlas_rows(data)
+    written = read_written(captions) if captions is not None else Written()
+    rows = atlas_rows(data, written)
     held = set(held_out_cases(rows))
     lists: dict[str, list[Row]] = {
         "atlas": [row for row in rows if row["case"] not in held],
-        "atlas-heldout": [row for row in rows if row["case"] in held],
+        # Measured on what others wrote: without the second wordings, which training has and nobody else's tiles.
+        "atlas-heldout": [row for row in atlas_rows(data) if row["case"] in held],
     }
-    for source, row in [*class_rows(data), *captioned_rows(data)]:
+    for source, row in [*class_rows(data, written), *captioned_rows(data, written)]:
         lists.setdefault(source, []).append(row)
+    if written.crops:
+        lists["her2st"] = crop_rows(data, written, private_dir(out / "crops"))
     if phantoms is not None:
         lists["phantom"] = phantom_rows(phantoms)
     for name, items in lists.items():

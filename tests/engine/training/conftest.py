@@ -95,6 +95,12 @@ def tokenizer_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_config() -> LileConfig:
+    """The sizes of the tiny model."""
+    return TINY
+
+
+@pytest.fixture(scope="session")
 def tiny_sizes() -> dict[str, object]:
     """The sizes of the tiny model as ``[model] config`` has them."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(TINY).items()}
