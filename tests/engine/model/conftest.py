@@ -7,41 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.processors import TemplateProcessing
 
 from lile_engine.model.config import LileConfig
 from lile_engine.model.create import create_lile
 from lile_engine.model.lile import Lile
+from tests.tiny_models import tiny_config, write_tokenizer
 
 WORDS = ("colon", "adeno", "##carcinoma", "fat", "gland", "with", "of", "the", "necrosis", "lymph", "##oid")
 WORDS += ("-", ",", "grade", "2", "stroma")
-VOCABULARY = {word: number for number, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
-
-TINY = LileConfig(
-    name="tiny",
-    taps=(1, 4),
-    input_px=64,
-    token_grid=4,
-    width=16,
-    heads=2,
-    token_width=8,
-    cross_width=12,
-    cross_heads=2,
-    max_text_tokens=12,
-    text_config={
-        "model_type": "bert",
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 32,
-        "vocab_size": len(VOCABULARY),
-        "max_position_embeddings": 16,
-    },
-)
+TINY = tiny_config(WORDS)
 
 
 @pytest.fixture
@@ -58,14 +32,7 @@ def model() -> Lile:
 @pytest.fixture
 def tokenizer_folder(tmp_path: Path) -> Path:
     """A folder with a BERT-like ``tokenizer.json`` of 20 words."""
-    tokenizer = Tokenizer(WordPiece(VOCABULARY, unk_token="[UNK]"))
-    tokenizer.normalizer = BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = BertPreTokenizer()
-    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    folder = tmp_path / "tokenizer"
-    folder.mkdir()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
+    return write_tokenizer(tmp_path / "tokenizer", WORDS)
 
 
 @pytest.fixture

@@ -1,0 +1,55 @@
+"""LILE networks small enough to build in a blink, and tokenizers of a few words to go with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.processors import TemplateProcessing
+
+from lile_engine.model.config import LileConfig
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+def write_tokenizer(folder: Path, words: Sequence[str]) -> Path:
+    """A folder with a BERT-like ``tokenizer.json`` that knows ``words`` ("##oid" continues a word) and `SPECIAL`."""
+    vocabulary = {word: number for number, word in enumerate([*SPECIAL, *words])}
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    folder.mkdir(parents=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def tiny_config(words: Sequence[str], **changes: Any) -> LileConfig:
+    """16 wide, 16 image tokens, one layer of everything; for the tokenizer of ``words``."""
+    usual: dict[str, Any] = {
+        "name": "tiny",
+        "taps": (1, 4),
+        "input_px": 64,
+        "token_grid": 4,
+        "width": 16,
+        "heads": 2,
+        "token_width": 8,
+        "cross_width": 12,
+        "cross_heads": 2,
+        "max_text_tokens": 12,
+        "text_config": {
+            "model_type": "bert",
+            "hidden_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+            "vocab_size": len(SPECIAL) + len(words),
+            "max_position_embeddings": 32,
+        },
+    }
+    return LileConfig(**{**usual, **changes})
