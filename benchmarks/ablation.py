@@ -42,13 +42,14 @@ from lile_engine.phantom.pairs import write_pairs
 from lile_engine.phantom.tissue import TISSUES, tile_traits
 from lile_engine.training.batches import Sampler
 from lile_engine.training.config import TrainConfig, config_from_dict
+from lile_engine.training.distributed import ALONE
 from lile_engine.training.evaluate import text_matches
 from lile_engine.training.open_data import atlas_rows
 from lile_engine.training.optim import Ema, parameter_groups, rate_at
 from lile_engine.training.pairs import PairDataset, read_pairs
 from lile_engine.training.recall import Recall, recall_at_k
 from lile_engine.training.start import prepare_start
-from lile_engine.training.step import train_step
+from lile_engine.training.step import parallel_losses, train_step
 from lile_engine.training.supply import Supply, TextCache
 
 # The parts of the shipped network (one self-attention layer each, two cross-attention blocks), narrower and coarser.
@@ -184,14 +185,14 @@ class Bench:
         config = configuration(self.path, weight_self, seed, steps, self.args)
         model = prepare_start(config).model.train()
         optimizer = torch.optim.AdamW(parameter_groups(model, config.optim), betas=(0.9, 0.98), eps=1e-8)
-        ema = Ema(model, config.optim.ema)
+        compute, ema = parallel_losses(model, ALONE), Ema(model, config.optim.ema)
         part = PairDataset(tuple(self.data.pairs[i] for i in task.train))
         sampler = Sampler([part], batch=config.optim.batch, views=config.data.views, seed=seed)
         for step in range(steps):
             batch = sampler.at(step)
             items = tuple(replace(item, index=task.train[item.index]) for item in batch.items)
             train_step(
-                model,
+                compute,
                 optimizer,
                 self.supply.input(replace(batch, items=items)),
                 config.loss,

@@ -12,7 +12,11 @@ from lile_engine.progress import CancelToken
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds this room's commands."""
-    train = commands.add_parser("train", help="train or fine-tune a model on pairs of image and text")
+    train = commands.add_parser(
+        "train",
+        help="train or fine-tune a model on pairs of image and text",
+        epilog="On several GPUs: torchrun --nproc-per-node N -m lile_engine train CONFIG.toml",
+    )
     train.add_argument("config", type=Path, metavar="CONFIG.toml")
     train.add_argument("--resume", action="store_true", help="go on from the saved state, bit for bit")
     add_output_options(train, progress=True)
@@ -43,22 +47,30 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _train(args: argparse.Namespace) -> int:
     from lile_engine.training.config import read_config
+    from lile_engine.training.distributed import leave_ranks, rank_of_environment
     from lile_engine.training.loop import train
     from lile_engine.training.step import StepInfo
 
+    speaks = rank_of_environment() == 0  # of several processes under torchrun, one
+
     def on_step(info: StepInfo) -> None:
-        if args.progress == "jsonl":
+        if speaks and args.progress == "jsonl":
             fields = {"step": info.step, "loss": info.loss, "cross": info.cross, "self": info.self_, "lr": info.lr}
             emit_event(args, "step", **fields)
 
-    report = train(
-        read_config(args.config),
-        progress_printer(args),
-        on_step,
-        _cancelled_by_signal(),
-        resume=args.resume,
-        warn=lambda message: emit_event(args, "warning", message=message),
-    )
+    try:
+        report = train(
+            read_config(args.config),
+            progress_printer(args),
+            on_step,
+            _cancelled_by_signal(),
+            resume=args.resume,
+            warn=lambda message: emit_event(args, "warning", message=message),
+        )
+    finally:
+        leave_ranks()
+    if not speaks:
+        return 0
     recall = "" if report.best_rsum is None else f"; validation RSUM {report.best_rsum:.1f} at step {report.best_step}"
     emit_result(
         args,

@@ -9,7 +9,7 @@ import torch
 
 from lile_engine.errors import ModelError
 from lile_engine.model.checkpoint import load_checkpoint, save_checkpoint
-from lile_engine.model.devices import in_batches, pick_device
+from lile_engine.model.devices import in_batches, pick_device, pick_precision
 from lile_engine.model.lile import Lile
 from lile_engine.model.runtime import LileRuntime
 
@@ -155,3 +155,16 @@ def test_devices_that_are_not_there_are_named() -> None:
         with pytest.raises(ModelError, match="cuda"):
             pick_device("cuda")
         assert pick_device("auto").type in ("cpu", "mps")
+
+
+def test_precision_is_what_the_hardware_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has_it, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr("lile_engine.model.devices._cpu_has_bf16", lambda has_it=has_it: has_it)
+        assert pick_precision(torch.device("cpu")) is expected
+    assert pick_precision(torch.device("mps")) is torch.float32
+
+
+def test_convolutions_run_channels_last(runtime: LileRuntime) -> None:
+    weights = [p for p in runtime._model.backbone.parameters() if p.dim() == 4 and p.shape[1] > 1]
+    assert weights
+    assert all(p.is_contiguous(memory_format=torch.channels_last) for p in weights)

@@ -13,7 +13,7 @@ from PIL import Image
 from lile_engine.errors import DataError
 from lile_engine.paths import resources_dir
 from lile_engine.phantom import TISSUES, draw_tile
-from lile_engine.phantom.captions import caption, phrases, wording
+from lile_engine.phantom.captions import caption, description, phrases, wording
 from lile_engine.phantom.layer import Traits
 from lile_engine.phantom.pairs import tile_captions, write_pairs
 
@@ -52,6 +52,14 @@ def test_captions_speak_of_the_tile_s_traits() -> None:
     dry = " ".join(caption("loose stroma", rng, "long", Traits(oedema=0.1)) for _ in range(60))
     assert "marked oedema" in wet
     assert "marked oedema" not in dry
+
+
+def test_a_description_says_every_true_trait_always_in_the_same_words() -> None:
+    text = description("adipose", Traits(size=0.9, blood=0.9))
+    assert text == "Fat with small capillaries between the fat cells and large adipocytes."
+    assert description("adipose", Traits(size=0.7, blood=0.61, angle=0.9)) == text
+    assert description("adipose", Traits()) == "Fat."
+    assert description("adipose", Traits(size=0.1)) == "Fat with small adipocytes."
 
 
 def test_the_same_chance_gives_the_same_words() -> None:

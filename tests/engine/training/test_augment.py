@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from lile_engine.training.augment import augment, jitter_stain, plain_view, stain_matrix, to_density, to_pixels, turn
@@ -64,3 +66,36 @@ def test_any_size_and_shape_comes_out_square() -> None:
         image = np.full((height, width, 3), 120, np.uint8)
         assert plain_view(image, 64).shape == (64, 64, 3)
         assert augment(image, 64, AugmentSection(), (5,)).shape == (64, 64, 3)
+
+
+def test_blur_jpeg_and_zoom_do_what_they_say() -> None:
+    tissue = _tissue(192)
+    nothing = AugmentSection(stain=0, vectors=0, brightness=0, flips=False, scale=0, blur=0, jpeg=100)
+    plain = augment(tissue, 96, nothing, (1,)).astype(float)
+
+    def changed(**how: float) -> list[np.ndarray]:
+        return [augment(tissue, 96, dataclasses.replace(nothing, **how), (s,)).astype(float) for s in range(12)]
+
+    def detail(image: np.ndarray) -> float:
+        return float(np.abs(np.diff(image, axis=0)).mean())
+
+    blurred = [detail(image) for image in changed(blur=2.0)]
+    assert min(blurred) < 0.8 * detail(plain)
+    assert max(blurred) <= detail(plain) + 1e-6
+    packed = changed(jpeg=10)
+    assert any((image != plain).any() for image in packed)
+    assert all(np.abs(image - plain).mean() < 25 for image in packed)
+    # A zoom changes the size of what is drawn: stripes of 16 px become wider or narrower.
+    stripes = np.repeat(np.tile(np.repeat([40, 220], 16), 12)[None, :, None], 384, 0).repeat(3, 2).astype(np.uint8)
+    edges = {
+        int(
+            (
+                np.abs(
+                    np.diff(augment(stripes, 192, dataclasses.replace(nothing, scale=0.5), (s,))[96, :, 0].astype(int))
+                )
+                > 40
+            ).sum()
+        )
+        for s in range(12)
+    }
+    assert len(edges) > 3

@@ -14,8 +14,9 @@ from lile_engine.cli import main
 from lile_engine.errors import DataError
 from lile_engine.model.load import load_model
 from lile_engine.training.evaluate import encode_pairs, evaluate, own_matches, text_matches
-from lile_engine.training.pairs import Pair, read_pairs
-from lile_engine.training.readers import read_arch, read_coco
+from lile_engine.training.pairs import Pair, PairDataset, read_pairs
+from lile_engine.training.readers import read_arch, read_coco, read_set
+from lile_engine.training.recall import recall_at_k
 
 
 def _pair(*captions: str, group: str = "") -> Pair:
@@ -105,8 +106,32 @@ def test_arch_several_pictures_to_one_caption(tmp_path: Path) -> None:
     assert texts == ["Fat and bone.", "Nerve."]
     assert matches.tolist() == [[True, False], [True, False], [False, True]]
     assert len(read_arch(tmp_path / "books_set")) == 3
+    assert read_set(tmp_path) == dataset  # what `lile train` reads
+    with pytest.raises(DataError, match=r"books_set/captions\.json line 4: .*u4.*mend the row"):
+        read_set(tmp_path, bad_rows="refuse")
     with pytest.raises(DataError, match="no ARCH folder"):
         read_arch(tmp_path / "books_set" / "images")
+
+
+def test_coco_1k_is_the_mean_of_its_folds(tiny_model: Path, tmp_path: Path) -> None:
+    """Two whole folds of 1,000 images and a rest that no fold takes; each fold has only its own captions to confuse."""
+    file = tmp_path / "one.png"
+    Image.new("RGB", (64, 64), (120, 60, 90)).save(file)
+    words = ("red", "green", "blue", "dots", "rings", "dark", "pale", "a", "b", "c", "d")
+    pairs = [Pair(file, (" ".join(words[n] for n in (i % 11, i // 11 % 11, i // 121)),)) for i in range(1200)]
+    pairs = [p for p in pairs for _ in (0, 1)][:2100]
+    model = load_model(tiny_model, "cpu")
+    report = evaluate(model, PairDataset(tuple(pairs)), "coco1k", rerank=False)
+    # All images are the same, so every caption's image is one of 1,000 equals and its chance is 1 in 1,000.
+    assert report.t2i.r1 == pytest.approx(1 / 1000)
+    assert report.t2i.r10 == pytest.approx(10 / 1000)
+    assert report.t2i.queries == 2000
+    texts, matches = own_matches(pairs)
+    encoded = encode_pairs(model, pairs, texts)
+    scores = encoded.image_vectors @ encoded.text_vectors.T
+    folds = [recall_at_k(scores[part, part], matches[part, part]) for part in (slice(0, 1000), slice(1000, 2000))]
+    assert report.i2t.r10 == pytest.approx(np.mean([f.i2t.r10 for f in folds]))
+    assert report.rsum == pytest.approx(np.mean([f.rsum for f in folds]))
 
 
 def test_coco_splits_and_five_captions(tmp_path: Path, tiny_model: Path) -> None:
@@ -126,6 +151,8 @@ def test_coco_splits_and_five_captions(tmp_path: Path, tiny_model: Path) -> None
     assert (report.images, report.captions, report.t2i.queries) == (2, 10, 10)
     with pytest.raises(DataError, match="at least 1000 images"):
         evaluate(load_model(tiny_model, "cpu"), test, "coco1k")
+    assert read_set(tmp_path) == read_coco(tmp_path, "train")  # what `lile train` reads
+    assert read_set(tmp_path / "dataset_coco.json", split="val") == read_coco(tmp_path, "val")
     (tmp_path / "dataset_coco.json").write_text("[]")
     with pytest.raises(DataError, match="not laid out"):
         read_coco(tmp_path)
