@@ -4,8 +4,8 @@
 
 On the CPU decoding and network share the cores, so the best possible rate is 1 / (1 / decode + 1 / forward), each
 measured alone on all cores; on a GPU it is the slower of the two. The three take turns in slices of the tiles, so that
-a busy machine slows all of them. ``--flat N`` then reads N tiles more and tells how the memory grew.
-The last line is JSON.
+a busy machine slows all of them. ``--flat N`` then reads and embeds N tiles more and tells how the memory grew over
+them, after the first 2,000, which fill the caches. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from lile_engine.model.protocol import ImageTextModel
 from lile_engine.slides import Slide, Tile, TileSpec, open_slide, read_tiles, tile_grid
 
 WARM_UP = 2
+SETTLED, TELL_EVERY = 2000, 5000  # tiles
 
 
 def a_slide(scratch: Path) -> Path:
@@ -66,6 +67,22 @@ def both(model: ImageTextModel, slide: Slide, tiles: Sequence[Tile], px: int, ba
     return time.perf_counter() - began
 
 
+def memory_growth(model: ImageTextModel, slide: Slide, grid: Sequence[Tile], args: argparse.Namespace) -> float:
+    """MB more at the end of ``args.flat`` tiles than after the first `SETTLED`; says so on the way."""
+    own, px = psutil.Process(), model.identity.input_px
+    tiles = (list(grid) * (2 + args.flat // len(grid)))[: SETTLED + args.flat]
+    settled, done, told = 0, 0, 0
+    for read in read_tiles(slide, tiles, px, threads=args.threads, batch=args.batch):
+        model.encode_images(read.pixels)
+        done += len(read.tiles)
+        memory = own.memory_info().rss
+        settled = settled or (memory if done >= SETTLED else 0)
+        if done - told >= TELL_EVERY:
+            told = done
+            print(f"{done:>7} tiles, {memory / 2**20:.0f} MB", flush=True)
+    return round((own.memory_info().rss - settled) / 2**20, 1)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--slide", type=Path)
@@ -75,7 +92,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 2)
     parser.add_argument("--slice", type=int, default=320, help="tiles between turns")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--flat", type=int, default=0, help="tiles to read for the memory test")
+    parser.add_argument("--flat", type=int, default=0, help="tiles to read and embed for the memory test")
     args = parser.parse_args()
     model = load_model(args.model, args.device)
     px = model.identity.input_px
@@ -93,14 +110,7 @@ def main() -> int:
         rates = {name: len(tiles) / spent for name, spent in seconds.items()}
         on_cpu = model.device.startswith("cpu")
         best = 1 / (1 / rates["decode"] + 1 / rates["forward"]) if on_cpu else min(rates["decode"], rates["forward"])
-        growth = None
-        if args.flat:
-            own = psutil.Process()
-            decode_only(slide, tiles[:2000], px, args.batch, args.threads)
-            before = own.memory_info().rss
-            for _ in range(max(1, args.flat // len(tiles))):
-                decode_only(slide, tiles, px, args.batch, args.threads)
-            growth = round((own.memory_info().rss - before) / 2**20, 1)
+        growth = memory_growth(model, slide, grid, args) if args.flat else None
         name = slide.info.name
     print(f"{name}, {len(tiles)} tiles of {px} px at 0.5 mpp, {model.device}, {torch.get_num_threads()} torch threads")
     for part_name, rate in rates.items():

@@ -308,7 +308,10 @@ class Reader:
 def run(
     files: int, seed: int, real: Path | None, keep: Path | None, *, first: int = 0, with_bombs: bool = True
 ) -> dict[str, object]:
-    """Mutates and exercises, the files numbered ``first`` and on; returns the figures of the last line."""
+    """Mutates and exercises, the files numbered ``first`` and on; returns the figures of the last line.
+
+    The sources as they are and the bombs come before number 0.
+    """
     began = time.monotonic()
     counts: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
     failures: list[str] = []
@@ -332,7 +335,8 @@ def run(
                 keep.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, keep)
 
-        for path in [*sources, *(bombs(Path(scratch) / "bombs") if with_bombs else ())]:
+        whole = sources if first == 0 else []
+        for path in [*whole, *(bombs(Path(scratch) / "bombs") if whole and with_bombs else ())]:
             judge("bomb" if "bomb" in path.name else "untouched", path)
         for number in range(first, first + files):
             rng = np.random.default_rng((seed, number))

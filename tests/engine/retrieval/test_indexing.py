@@ -80,6 +80,20 @@ def test_one_bad_slide_never_stops_the_rest(archive_dir: Path, slides: list[Path
     assert len(report.failed) == 3
 
 
+def test_what_is_wrong_with_a_file_that_opens_stands_in_the_report(
+    archive_dir: Path, slides: list[Path], model: Any, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    path = tmp_path / "picture.svs"
+    with open_slide(slides[0]) as slide:
+        Image.fromarray(slide.read_region(0, 0, 0, 512, 512)).save(path, format="PNG")
+    report = index_slides(archive_dir, [path], model, slide_mpp=0.5)
+    assert report.slides[0].state == "done"
+    assert report.slides[0].tiles > 0
+    assert report.slides[0].message.startswith("picture.svs is not the whole slide that its name says")
+
+
 def test_a_slide_without_mpp_names_the_flag(archive_dir: Path, model: Any, tmp_path: Path) -> None:
     path = tmp_path / "plain.png"
     from PIL import Image

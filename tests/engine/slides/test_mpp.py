@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from PIL import Image
+
+from lile_engine.slides import open_slide
 from lile_engine.slides.mpp import find_mpp, magnification_of
 
 
@@ -13,6 +17,28 @@ from lile_engine.slides.mpp import find_mpp, magnification_of
         ({"openslide.vendor": "aperio", "openslide.mpp-x": "0.499", "openslide.mpp-y": "0.499"}, 0.499),
         ({"openslide.mpp-x": "0.25", "openslide.mpp-y": "0.26"}, 0.255),
         ({"openslide.vendor": "aperio", "aperio.MPP": "0.2527"}, 0.2527),
+        ({"openslide.vendor": "leica", "openslide.mpp-x": "0.5", "openslide.mpp-y": "0.5"}, 0.5),
+        ({"openslide.vendor": "mirax", "openslide.mpp-x": "0.2326", "openslide.mpp-y": "0.2326"}, 0.2326),
+        ({"openslide.vendor": "dicom", "openslide.mpp-x": "0.499", "openslide.mpp-y": "0.499"}, 0.499),
+        ({"openslide.vendor": "ventana", "ventana.ScanRes": "0.25"}, 0.25),
+        (
+            {
+                "openslide.vendor": "hamamatsu",
+                "hamamatsu.XResolution": "43818",
+                "hamamatsu.YResolution": "43818",
+                "tiff.ResolutionUnit": "centimeter",
+            },
+            0.2282,
+        ),
+        (
+            {
+                "openslide.vendor": "generic-tiff",
+                "tiff.ImageDescription": '<OME><Pixels PhysicalSizeX="0.325"/></OME>',
+                "openslide.mpp-x": "352.8",
+                "openslide.mpp-y": "352.8",
+            },
+            0.325,
+        ),
         ({"tiff.ImageDescription": "Aperio Image|AppMag = 40|MPP = 0.2521|Left = 1"}, 0.2521),
         ({"tiff.ImageDescription": '<OME><Pixels PhysicalSizeX="0.5" PhysicalSizeY="0.5"/></OME>'}, 0.5),
         ({"tiff.ImageDescription": "<OME><Pixels PhysicalSizeX='250' PhysicalSizeXUnit='nm'/></OME>"}, 0.25),
@@ -41,7 +67,18 @@ from lile_engine.slides.mpp import find_mpp, magnification_of
     ],
 )
 def test_find_mpp(properties: dict[str, str], mpp: float | None) -> None:
-    assert find_mpp(properties) == (pytest.approx(mpp) if mpp is not None else None)
+    assert find_mpp(properties) == (pytest.approx(mpp, rel=1e-4) if mpp is not None else None)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif"])
+def test_plain_images_say_it_in_their_resolution(tmp_path: Path, lile_home: Path, ending: str) -> None:
+    path = tmp_path / f"picture.{ending}"
+    Image.new("RGB", (40, 30)).save(path, dpi=(50_800, 50_800))
+    with open_slide(path) as slide:
+        assert slide.info.mpp == pytest.approx(0.5, rel=1e-3)
+    Image.new("RGB", (40, 30)).save(path, dpi=(300, 300))  # a printer's
+    with open_slide(path) as slide:
+        assert slide.info.mpp is None
 
 
 @pytest.mark.parametrize(
