@@ -122,6 +122,18 @@ ACTIONS: tuple[ActionSpec, ...] = (
         "On the slide",
     ),
     ActionSpec(
+        "toggle_tissue",
+        "View",
+        5,
+        "Tissue",
+        "Show what is taken for tissue, and not for background",
+        ("T",),
+        "",
+        True,
+        "",
+        "On the slide",
+    ),
+    ActionSpec(
         "toggle_grid",
         "View",
         5,

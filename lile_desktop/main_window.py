@@ -98,6 +98,7 @@ class MainWindow(QMainWindow):
         bind("go_forward", lambda: self.viewer.go_forward())
         bind("clear_layers", self._on_escape)
         bind("toggle_grid", lambda on: self.viewer.show_grid(on))
+        bind("toggle_tissue", lambda on: self.viewer.show_tissue(on))
         bind("toggle_left", lambda on: self.page.left.setVisible(on))
         bind("toggle_right", lambda on: self.page.right.setVisible(on))
         bind("full_screen", lambda on: self.showFullScreen() if on else self.showNormal())

@@ -66,7 +66,7 @@ class SlideDesk(QObject):
 
     def __init__(self, readers: Readers, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._readers = readers
+        self.readers = self._readers = readers
         self.slides = SlideListModel(self)
         self.current: SlideEntry | None = None
         self._wanted = ""  # the path to show as soon as it is open

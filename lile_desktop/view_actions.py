@@ -14,7 +14,8 @@ from lile_desktop.viewer.view_state import MAGNIFICATION_PRESETS
 
 NEEDS_SLIDE = (
     "fit", "zoom_in", "zoom_out", *(f"mag_{power:g}" for power in MAGNIFICATION_PRESETS), "turn_left", "turn_right",
-    "mirror", "display", "go_to_place", "bookmark", "next_bookmark", "toggle_grid", "import_regions", "export_regions",
+    "mirror", "display", "go_to_place", "bookmark", "next_bookmark", "toggle_grid", "toggle_tissue",
+    "import_regions", "export_regions",
     "select_all", "key_press", *(f"views_{count}" for count in range(2, MOST_VIEWS + 1)),
 )  # fmt: skip
 NEEDS_REGION = ("delete_region", "name_region", "merge_regions", "cut_regions", "split_region", "lock_regions")

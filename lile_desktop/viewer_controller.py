@@ -31,6 +31,8 @@ from lile_desktop.slide_desk import SlideDesk
 from lile_desktop.slide_list import SlideEntry
 from lile_desktop.slide_trail import SlideTrail, Stop
 from lile_desktop.text import tr
+from lile_desktop.tissue_layer import TISSUE, TissueLayer
+from lile_desktop.viewer import RasterOverlay
 from lile_desktop.viewer.annotations import Annotation
 from lile_desktop.viewer.autosave import FILE_NAME as REGIONS_FILE
 from lile_desktop.viewer.autosave import Autosave, regions_file
@@ -71,7 +73,12 @@ class ViewerController(QObject):
         page.regions.visited.connect(self._visit_region)
         page.layers.visibility_changed.connect(view.set_overlay_visible)
         page.layers.opacity_changed.connect(view.set_overlay_opacity)
+        page.layers.colormap_changed.connect(view.set_overlay_colormap)
+        page.layers.range_changed.connect(view.set_overlay_range)
         page.layers.removed.connect(self._drop_layer)
+        self._tissue_wanted = False
+        self._tissue = TissueLayer(desk.readers, self)
+        self._tissue.ready.connect(self._on_tissue)
         page.ask.phrase_entered.connect(lambda text: asker.ask_phrase(text, settings.value.results))
         page.ask.mpp_chosen.connect(lambda mpp: settings.update(tile_mpp=mpp))
         page.answers.hit_chosen.connect(self._choose)
@@ -153,7 +160,8 @@ class ViewerController(QObject):
     def clear_layers(self) -> None:
         """Takes heat map, attention and hits off the slide."""
         for name in self._page.layers.names():
-            self._drop_layer(name)
+            if name != TISSUE:
+                self._drop_layer(name)
         self._page.view.set_highlights([])
         self._chosen = None
 
@@ -164,6 +172,9 @@ class ViewerController(QObject):
     def _drop_layer(self, name: str) -> None:
         if name == ATTENTION:
             self._attention = None
+        if name == TISSUE and self._actions["toggle_tissue"].isChecked():
+            self._actions["toggle_tissue"].setChecked(False)  # which comes here again
+            return
         self._page.view.set_overlay(name, None)
         self._page.layers.drop_layer(name)
 
@@ -210,6 +221,7 @@ class ViewerController(QObject):
             view.set_view(replace(returning.view, width=view.view.width, height=view.view.height))
         self._keep_regions()
         self.show_grid(self._grid)
+        self.show_tissue(self._tissue_wanted)
         if entry is not None:
             self._page.slides.select(entry.path)
         self._page.regions.set_mpp(entry.info.mpp if entry is not None and entry.info is not None else None)
@@ -230,6 +242,21 @@ class ViewerController(QObject):
         step = None if slide is None else tile_size(slide, spec) if slide.mpp else float(spec.px)
         self._page.view.set_tile_grid(step if on else None)
 
+    def show_tissue(self, on: bool) -> None:
+        """Where tissue is seen on the slide in view; what lies beside it is no tile of the archive."""
+        self._tissue_wanted = on
+        slide = self._page.view.slide
+        if not on:
+            self._drop_layer(TISSUE)
+        elif slide is not None:
+            self._tissue.find(slide)
+
+    def _on_tissue(self, path: str, overlay: RasterOverlay) -> None:
+        slide = self._page.view.slide
+        if self._tissue_wanted and slide is not None and slide.path == path:
+            self._page.view.set_overlay(TISSUE, overlay)
+            self._page.layers.set_layer(TISSUE, overlay.title, overlay.opacity, ranged=False)
+
     def _keep_regions(self) -> None:
         """Regions of the slide in view are read from its file and saved there."""
         slide = self._page.view.slide
@@ -239,6 +266,7 @@ class ViewerController(QObject):
 
     def close(self) -> None:
         """Saves what is not saved yet."""
+        self._tissue.close()
         self._autosave.close()
 
     def show_region(self) -> None:
@@ -323,10 +351,10 @@ class ViewerController(QObject):
         entry = self._desk.current
         if entry is not None and entry.path == answer.slide:
             self._page.view.set_overlay(ATTENTION, attention_overlay(answer))
-            self._page.layers.set_layer(ATTENTION, attention_title(answer), ATTENTION_OPACITY)
+            self._page.layers.set_layer(ATTENTION, attention_title(answer), ATTENTION_OPACITY, "inferno")
 
     def _on_heat(self, answer: HeatAnswer) -> None:
         entry = self._desk.current
         if entry is not None and entry.path == answer.slide:
             self._page.view.set_overlay(HEAT, heat_overlay(answer))
-            self._page.layers.set_layer(HEAT, heat_title(answer), HEAT_OPACITY)
+            self._page.layers.set_layer(HEAT, heat_title(answer), HEAT_OPACITY, "viridis")

@@ -1,13 +1,18 @@
-"""What lies over the slide: on or off, and how strong."""
+"""What lies over the slide: on or off, how strong, in which colours, over which range."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QVBoxLayout, QWidget
 
-from lile_desktop.panels.parts import heading, icon_button, quiet
+from lile_desktop.panels.parts import Choice, heading, icon_button, quiet
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
+from lile_desktop.viewer.colormaps import COLORMAPS
+
+FULL = 100  # of a slider
 
 
 class LayersPanel(QWidget):
@@ -15,6 +20,8 @@ class LayersPanel(QWidget):
 
     visibility_changed = Signal(str, bool)
     opacity_changed = Signal(str, float)
+    colormap_changed = Signal(str, str)
+    range_changed = Signal(str, float, float)  # shares 0 to 1 of the range that the values have
     removed = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -31,8 +38,9 @@ class LayersPanel(QWidget):
         """The layers that are listed."""
         return tuple(self._rows)
 
-    def set_layer(self, name: str, title: str, opacity: float) -> None:
-        """Lists a layer, or another one under the same name; ``opacity`` 0 to 1."""
+    def set_layer(self, name: str, title: str, opacity: float, colormap: str = "", *, ranged: bool = True) -> None:
+        """Lists a layer, or another one under the same name; ``opacity`` 0 to 1. ``ranged``: its values differ, so
+        that colours and range can be chosen."""
         self.drop_layer(name)
         row = QWidget()
         box = QCheckBox(title)
@@ -40,12 +48,6 @@ class LayersPanel(QWidget):
         box.setToolTip(tr("Show or hide {0}").format(title))
         box.setAccessibleName(tr("Show {0}").format(title))
         box.toggled.connect(lambda on: self.visibility_changed.emit(name, on))
-        slider = QSlider(Qt.Orientation.Horizontal)
-        slider.setRange(0, 100)
-        slider.setValue(round(opacity * 100))
-        slider.setToolTip(tr("How strongly {0} covers the tissue").format(title))
-        slider.setAccessibleName(tr("Opacity of {0}").format(title))
-        slider.valueChanged.connect(lambda value: self.opacity_changed.emit(name, value / 100))
         top = QHBoxLayout()
         top.addWidget(box, 1)
         top.addWidget(
@@ -55,10 +57,39 @@ class LayersPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GRID // 2)
         layout.addLayout(top)
-        layout.addWidget(slider)
+        strength = _slider(
+            tr("Opacity of {0}").format(title), tr("How strongly {0} covers the tissue").format(title), opacity
+        )
+        strength.valueChanged.connect(lambda value: self.opacity_changed.emit(name, value / FULL))
+        layout.addWidget(strength)
+        if ranged:
+            layout.addLayout(self._range_line(name, title, colormap))
         self._rows[name] = row
         self._layout.addWidget(row)
         self._hint.hide()
+
+    def _range_line(self, name: str, title: str, colormap: str) -> QHBoxLayout:
+        """Where the colours begin and end, and which they are."""
+        low = _slider(tr("Lower end of {0}").format(title), tr("Values below are shown in the first colour"), 0.0)
+        high = _slider(tr("Upper end of {0}").format(title), tr("Values above are shown in the last colour"), 1.0)
+
+        def tell() -> None:
+            self.range_changed.emit(name, low.value() / FULL, max(high.value(), low.value() + 1) / FULL)
+
+        low.valueChanged.connect(lambda _value: tell())
+        high.valueChanged.connect(lambda _value: tell())
+        colours = Choice(tr("Colours of {0}").format(title), tr("Colour map; all of them hold for any colour vision"))
+        for one in COLORMAPS:
+            colours.add(one, one)
+        if colormap:
+            colours.set_value(colormap)
+        colours.chosen.connect(partial(self.colormap_changed.emit, name))
+        line = QHBoxLayout()
+        line.setSpacing(GRID // 2)
+        line.addWidget(low, 1)
+        line.addWidget(high, 1)
+        line.addWidget(colours)
+        return line
 
     def drop_layer(self, name: str) -> None:
         """Takes a layer off the list."""
@@ -68,3 +99,13 @@ class LayersPanel(QWidget):
             row.hide()
             row.deleteLater()
         self._hint.setVisible(not self._rows)
+
+
+def _slider(name: str, tip: str, share: float) -> QSlider:
+    slider = QSlider(Qt.Orientation.Horizontal)
+    slider.setRange(0, FULL)
+    slider.setValue(round(share * FULL))
+    slider.setToolTip(tip)
+    slider.setAccessibleName(name)
+    slider.setMinimumWidth(40)
+    return slider

@@ -96,6 +96,7 @@ class OverlayStack:
         self._overlays: dict[str, RasterOverlay] = {}
         self._images: dict[str, QImage] = {}
         self._hidden: set[str] = set()
+        self._full: dict[str, tuple[float, float]] = {}  # the range of an overlay before it was narrowed
 
     def names(self) -> tuple[str, ...]:
         return tuple(self._overlays)
@@ -105,21 +106,26 @@ class OverlayStack:
 
     def set(self, name: str, overlay: RasterOverlay | None) -> None:
         self._images.pop(name, None)
+        before = self._overlays.get(name)
+        if before is None or overlay is None or overlay.values is not before.values:
+            self._full.pop(name, None)
         if overlay is None:
             self._overlays.pop(name, None)
         else:
             self._overlays[name] = overlay
 
-    def adjust(self, name: str, *, opacity: float | None = None, colormap: str | None = None) -> None:
-        """Another opacity or colour map for an overlay that is there."""
+    def adjust(self, name: str, **changes: object) -> None:
+        """Other values of fields of `RasterOverlay` for an overlay that is there."""
         overlay = self._overlays.get(name)
         if overlay is not None:
-            changed = replace(
-                overlay,
-                opacity=overlay.opacity if opacity is None else opacity,
-                colormap=overlay.colormap if colormap is None else colormap,
-            )
-            self.set(name, changed)
+            self.set(name, replace(overlay, **changes))  # type: ignore[arg-type]
+
+    def set_range(self, name: str, low: float, high: float) -> None:
+        """The ends of the colour map as shares 0 to 1 of the range that the overlay came with."""
+        overlay = self._overlays.get(name)
+        if overlay is not None:
+            first, last = self._full.setdefault(name, overlay.range())
+            self.adjust(name, low=first + low * (last - first), high=first + high * (last - first))
 
     def set_visible(self, name: str, visible: bool) -> None:
         if visible:

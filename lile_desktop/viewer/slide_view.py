@@ -149,6 +149,16 @@ class SlideView(SlideCanvas):
         self._overlays.adjust(name, opacity=opacity)
         self.update()
 
+    def set_overlay_colormap(self, name: str, colormap: str) -> None:
+        """Another colour map (a name of `COLORMAPS`) for an overlay that is there."""
+        self._overlays.adjust(name, colormap=colormap)
+        self.update()
+
+    def set_overlay_range(self, name: str, low: float, high: float) -> None:
+        """Where the colours begin and end, as shares 0 to 1 of the range that the overlay came with."""
+        self._overlays.set_range(name, low, high)
+        self.update()
+
     def set_highlights(self, boxes: Sequence[TileBox]) -> None:
         """The tiles to outline, such as the hits on this slide."""
         self._boxes = list(boxes)

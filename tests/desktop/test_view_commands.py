@@ -238,3 +238,39 @@ def test_the_keyboard_alone_reaches_everything_in_the_window(shown: MainWindow, 
 def inside_field(widget: QWidget) -> bool:
     """Whether it is a part of a field, such as the cross in a search box."""
     return isinstance(widget.parent(), QLineEdit)
+
+
+def test_tissue_is_shown_by_key_and_follows_the_slide(shown: MainWindow, qtbot: QtBot) -> None:
+    press(qtbot, shown, "T")
+    qtbot.waitUntil(lambda: "tissue" in shown.view.overlays.names(), timeout=LONG)
+    overlay = shown.view.overlays.get("tissue")
+    assert overlay is not None
+    assert overlay.values.max() == 1 or overlay.values.size
+    assert shown.page.layers.names() == ("tissue",)
+    press(qtbot, shown, "Esc")
+    assert shown.page.layers.names() == ("tissue",)
+    shown.page.layers.removed.emit("tissue")
+    assert not shown.registry["toggle_tissue"].isChecked()
+    assert shown.view.overlays.names() == ()
+
+
+def test_colours_and_range_of_a_layer(shown: MainWindow, qtbot: QtBot) -> None:
+    import numpy as np
+    from PySide6.QtWidgets import QSlider
+
+    from lile_desktop.panels.parts import Choice
+
+    view, layers = shown.view, shown.page.layers
+    view.set_overlay("heat", RasterOverlay(np.linspace(0, 2, 16, dtype=np.float32).reshape(4, 4), 0, 0, 500, 500))
+    layers.set_layer("heat", "Heat map: fat", 0.5, "viridis")
+    sliders = {slider.accessibleName(): slider for slider in layers.findChildren(QSlider)}
+    sliders["Lower end of Heat map: fat"].setValue(25)
+    sliders["Upper end of Heat map: fat"].setValue(75)
+    overlay = view.overlays.get("heat")
+    assert overlay is not None
+    assert overlay.range() == pytest.approx((0.5, 1.5))
+    sliders["Upper end of Heat map: fat"].setValue(100)
+    assert view.overlays.get("heat").range() == pytest.approx((0.5, 2.0))  # type: ignore[union-attr]
+    choice = next(c for c in layers.findChildren(Choice) if c.accessibleName() == "Colours of Heat map: fat")
+    choice.menu().actions()[1].trigger()
+    assert view.overlays.get("heat").colormap == "cividis"  # type: ignore[union-attr]

@@ -63,7 +63,7 @@ def test_a_region_brings_captions_and_patches(ready: MainWindow, qtbot: QtBot) -
     assert ready.page.ask.region_text.text().startswith("224 × 224 µm, at most ")
     ask_region(ready, qtbot)
     assert ready.page.answers.page() == CAPTIONS
-    assert ready.page.answers.captions.hits_model.rowCount() == 12
+    assert len(ready.page.answers.captions.hits_model.hits()) == 12  # some of them folded under others
     assert ready.page.answers.gallery.hits_model.rowCount() == 12
     assert ready.page.answers.title.text() == "Region of one"
     assert ready.page.ask.progress_bar.isHidden() or not ready.page.ask.progress_bar.isVisible()
