@@ -5,7 +5,7 @@
 On the CPU decoding and network share the cores, so the best possible rate is 1 / (1 / decode + 1 / forward), each
 measured alone on all cores; on a GPU it is the slower of the two. The three take turns in slices of the tiles, so that
 a busy machine slows all of them. ``--flat N`` then reads and embeds N tiles more and tells how the memory grew over
-them, after the first 2,000, which fill the caches. The last line is JSON.
+them, after the first 5,000, which fill the caches. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lile_engine.model.protocol import ImageTextModel
 from lile_engine.slides import Slide, Tile, TileSpec, open_slide, read_tiles, tile_grid
 
 WARM_UP = 2
-SETTLED, TELL_EVERY = 2000, 5000  # tiles
+SETTLED, TELL_EVERY = 5000, 5000  # tiles
 
 
 def a_slide(scratch: Path) -> Path:
