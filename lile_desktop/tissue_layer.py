@@ -37,7 +37,7 @@ def tissue_overlay(info: SlideInfo, picture: Pixels) -> RasterOverlay:
     values = np.where(mask, np.float32(1), np.float32(np.nan))
     return RasterOverlay(
         values, 0, 0, info.width, info.height,
-        colormap="teal", opacity=OPACITY, low=0.0, high=1.0, title=tr("Tissue"), smooth=False,
+        colormap="teal", opacity=OPACITY, low=0.0, high=1.0, title=tr("Tissue"), smooth=False, legend=False,
     )  # fmt: skip
 
 

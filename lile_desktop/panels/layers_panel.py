@@ -13,6 +13,7 @@ from lile_desktop.theme import GRID
 from lile_desktop.viewer.colormaps import COLORMAPS
 
 FULL = 100  # of a slider
+TITLE_PX = 160  # what the narrowest panel has room for; the tooltip says it in full
 
 
 class LayersPanel(QWidget):
@@ -43,7 +44,7 @@ class LayersPanel(QWidget):
         that colours and range can be chosen."""
         self.drop_layer(name)
         row = QWidget()
-        box = QCheckBox(title)
+        box = QCheckBox(self.fontMetrics().elidedText(title, Qt.TextElideMode.ElideRight, TITLE_PX))
         box.setChecked(True)
         box.setToolTip(tr("Show or hide {0}").format(title))
         box.setAccessibleName(tr("Show {0}").format(title))

@@ -115,7 +115,8 @@ class SlideCanvas(QWidget):
     def is_sharp(self) -> bool:
         """True where the view as it stands is on the screen, every tile in full sharpness."""
         report = self._report
-        complete = report.missing == 0 and not report.pending and not self._backdrop.rough
+        rough = self._backdrop.rough or self._look.unfinished
+        complete = report.missing == 0 and not report.pending and not rough
         return complete and self._slide is not None and self._painted == self._view
 
     @property

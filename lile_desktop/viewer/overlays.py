@@ -27,7 +27,8 @@ class RasterOverlay:
 
     ``values`` float32 [h, w], nan where nothing is painted; x, y, w, h the level-0 rectangle they cover;
     ``low`` and ``high`` the values at the ends of the colour map, None for the smallest and largest there are;
-    ``fade`` lets low values show less (attention), else all values have the same opacity (heat maps).
+    ``fade`` lets low values show less (attention), else all values have the same opacity (heat maps);
+    ``legend`` is False where the colours stand for nothing but "here".
     """
 
     values: npt.NDArray[np.float32]
@@ -42,6 +43,7 @@ class RasterOverlay:
     title: str = ""
     fade: bool = False
     smooth: bool = True
+    legend: bool = True
 
     def range(self) -> tuple[float, float]:
         """(low, high) in force; (0, 1) where there is no finite value."""

@@ -35,7 +35,7 @@ class Pane(QWidget):
         self.head.setProperty("area", "bar")
         self.head.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         line = QHBoxLayout(self.head)
-        line.setContentsMargins(GRID, 0, GRID, 0)
+        line.setContentsMargins(GRID if slides is None else 0, 0, GRID, 0)
         self.head.setFixedHeight(HEAD_PX)
         if slides is None:
             line.addWidget(self.title, 1)

@@ -224,7 +224,7 @@ class SlideView(SlideCanvas):
         self._tool.paint(painter)
         self.key_pointer.paint(painter)
         painter.restore()
-        rasters = self._overlays.visible() if self._overlays_shown else []
+        rasters = [one for one in self._overlays.visible() if one.legend] if self._overlays_shown else []
         if rasters:
             paint_legend(painter, self.view, rasters[-1])
 
