@@ -6,9 +6,9 @@ Vectors are made from the real tile vectors of ``--source`` (an archive): pairs 
 noise as large as what lies between neighbours there is added. Without a source they are random clusters, which is
 easier than tissue. A million take long to build, so that can be done apart: ``--work DIR`` keeps everything,
 ``--stage build`` and ``--stage others`` only build there (and go on where they were stopped; ``--until N`` stops
-early, ``--no-others`` leaves the others out), ``--stage measure`` only measures, ``--stage table`` prints what was
-measured before. ``--phrases`` also times whole questions in words with the source's own model. What storing tokens
-in few bytes costs is in `archive_tokens.py`. The last line is JSON.
+early, ``--no-others`` leaves the others out), ``--stage measure`` only measures, ``--stage phrases`` then times
+whole questions in words with the source's own model, ``--stage table`` prints what was measured before. What storing
+tokens in few bytes costs is in `archive_tokens.py`. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from lile_engine.archive import Archive, SearchFilter, open_archive
 from lile_engine.archive.index import EF_SEARCH
 
 Ask = Callable[[Floats], Ids]
+STAGES = ("all", "build", "others", "measure", "phrases", "table")
 TURN = 50  # questions that one answers before it is the other's turn
 
 
@@ -239,14 +240,17 @@ def run_size(args: argparse.Namespace, source: Source, count: int) -> dict[str, 
             build(folder, data, source, min(args.until or count, count))
         if args.stage in {"all", "others"} and not args.no_others:
             build_others(folder, data)
-        if args.stage not in {"all", "measure"}:
+        if args.stage in {"build", "others"}:
             return None
-        result = measure(folder, data)
-        if args.phrases:
+        kept_result = folder / "result.json"
+        if args.stage == "phrases":
             from archive_phrases import measure_phrases
 
+            result: dict[str, Any] = json.loads(kept_result.read_text(encoding="utf-8"))
             result["phrases"] = measure_phrases(folder / "archive")
-        (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+        else:
+            result = measure(folder, data)
+        kept_result.write_text(json.dumps(result), encoding="utf-8")
         return result
     finally:
         if kept is None:
@@ -259,10 +263,9 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--source", type=Path, help="an archive with real tiles of the bundled model")
     parser.add_argument("--work", type=Path, help="where to build and keep it (a temporary folder, thrown away)")
-    parser.add_argument("--stage", choices=("all", "build", "others", "measure", "table"), default="all")
+    parser.add_argument("--stage", choices=STAGES, default="all")
     parser.add_argument("--until", type=int, metavar="N", help="build only so many")
     parser.add_argument("--no-others", action="store_true", help="leave faiss and usearch out")
-    parser.add_argument("--phrases", action="store_true", help="also time questions in words")
     parser.add_argument("--plot", type=Path, metavar="FILE.png")
     args = parser.parse_args()
     source = read_source(args.source)

@@ -91,6 +91,7 @@ def build(folder: Path, data: Data, source: Source, until: int) -> None:
     done = archive.status().tiles
     if bare.get_current_count() < done:
         add_bare(bare, data.vectors, bare.get_current_count(), done)  # it was stopped in between: these are not timed
+        bare.save_index(str(bare_file))
     archive.search_tiles(data.queries[0], 1)
     begun = done
     while done < until:

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 
-from lile_engine.archive import CaptionRow, SlideRow, create_archive, open_archive
+from lile_engine.archive import CaptionRow, SlideRow, create_archive, open_archive, writer
 from lile_engine.archive.database import DATABASE
 from lile_engine.archive.rows import Floats
 from lile_engine.model.protocol import ModelIdentity
@@ -46,6 +46,7 @@ def main(folder: str) -> None:
     """Fills the archive as far as it is not filled."""
     from pathlib import Path
 
+    writer._SAVE_EVERY = 50
     if not (Path(folder) / DATABASE).exists():
         create_archive(folder, IDENTITY)
     with open_archive(folder, write=True) as archive:
@@ -65,7 +66,8 @@ def main(folder: str) -> None:
             vectors, tokens = vectors_of(slide, 99)
             archive.add_captions(rows, vectors[:4], tokens[:4], np.ones((4, IDENTITY.image_tokens), np.bool_))
             tell("captions", slide)
-            archive.save_index()
+            if slide % 2:  # else `finish_slide` has it saved beside the writer
+                archive.save_index()
             if slide == 2 and archive.find_slide("0.svs") is not None:
                 archive.remove(case="case0")
                 tell("removed", 0)
