@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lile_engine.model.checkpoint import Checkpoint
@@ -66,13 +67,13 @@ class LileRuntime:
         lengths = tokens.seen.sum(1)
         order = torch.argsort(lengths, stable=True)  # like with like: little padding to compute
 
-        def run(start: int, stop: int) -> tuple[Tensor, Floats, Floats, Floats]:
+        def run(start: int, stop: int) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
             rows = order[start:stop]
             longest = int(lengths[rows].max())
             ids, seen, mask = (x[rows, :longest].to(self._device) for x in (tokens.ids, tokens.seen, tokens.mask))
             hidden = self._model.text_features(ids, seen)
             encoded = _numpy(self._model.encode_text_features(hidden, mask))
-            return (rows, *encoded, mean_words(hidden, mask).cpu().numpy())
+            return (rows.numpy(), *encoded, mean_words(hidden, mask).cpu().numpy())
 
         with torch.inference_mode():
             parts, self._text_batch = in_batches(run, len(order), self._text_batch, "phrases")

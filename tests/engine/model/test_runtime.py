@@ -11,7 +11,8 @@ from lile_engine.errors import ModelError
 from lile_engine.model.checkpoint import load_checkpoint, save_checkpoint
 from lile_engine.model.devices import in_batches, pick_device, pick_precision
 from lile_engine.model.lile import Lile
-from lile_engine.model.runtime import LileRuntime
+from lile_engine.model.reference import build_reference, with_phrases
+from lile_engine.model.runtime import LileRuntime, mean_words
 
 TEXTS = ["colon adenocarcinoma with necrosis", "fat", "lymphoid stroma, grade 2"]
 
@@ -168,3 +169,24 @@ def test_convolutions_run_channels_last(runtime: LileRuntime) -> None:
     weights = [p for p in runtime._model.backbone.parameters() if p.dim() == 4 and p.shape[1] > 1]
     assert weights
     assert all(p.is_contiguous(memory_format=torch.channels_last) for p in weights)
+
+
+def test_phrases_come_with_how_far_they_are_from_what_was_learned(
+    tmp_path: Path, model: Lile, tokenizer_folder: Path, pixels: np.ndarray
+) -> None:
+    """In batches of any size, the last of them of one."""
+    save_checkpoint(tmp_path / "bare", model, tokenizer_folder, "", half=False)
+    bare = LileRuntime(load_checkpoint(tmp_path / "bare"), "cpu", torch.float32)
+    assert bare.encode_texts(TEXTS).outside is None
+    tokens = load_checkpoint(tmp_path / "bare").tokenizer(TEXTS)
+    with torch.inference_mode():
+        hidden = mean_words(model.text_features(tokens.ids, tokens.seen), tokens.mask).numpy()
+    images = bare.encode_images(np.repeat(pixels, 4, axis=0)).vectors
+    reference = with_phrases(build_reference(images), np.repeat(hidden[:1], 20, axis=0) + 1e-3)
+    save_checkpoint(tmp_path / "told", model, tokenizer_folder, "", reference, half=False)
+    runtime = LileRuntime(load_checkpoint(tmp_path / "told"), "cpu", torch.float32)
+    runtime._text_batch = 2
+    outside = runtime.encode_texts(TEXTS).outside
+    assert outside is not None
+    assert outside.shape == (3,)
+    assert ((outside >= 0) & (outside <= 1)).all()
