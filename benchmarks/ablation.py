@@ -5,7 +5,8 @@
 
 Trains the same small LILE with lambda 0 and lambda 1: same start, batches, steps and step function as ``lile train``,
 encoders frozen. In each batch *every* picture is compared with *every* text by cross-attention, because with lambda 0
-the stage-one vectors, which otherwise choose the negatives, learn nothing. Two tasks:
+the stage-one vectors, which otherwise choose the negatives, learn nothing; ``--negatives mined`` trains as ``lile
+train`` does by itself, with the two hardest by stage one and one at random. Two tasks:
 
 - phantoms, each captioned with everything that the grammar can say of it (name and true traits); measured on phantoms
   of other seeds;
@@ -25,7 +26,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,10 @@ SMALL = {
     "width": 128, "heads": 4, "token_grid": 4, "token_width": 64, "cross_width": 64, "cross_heads": 4,
     "cross_blocks": 2,
 }  # fmt: skip
+NEGATIVES: dict[str, Callable[[int], dict[str, int]]] = {
+    "all": lambda batch: {"hard_negatives": batch, "random_negatives": 0},
+    "mined": lambda _: {"hard_negatives": 2, "random_negatives": 1},
+}
 MEASURES = ("stage_one", "pair_score", "reranked")
 LAMBDAS = (0.0, 1.0)
 Scores = NDArray[np.float64]
@@ -141,7 +146,7 @@ def configuration(pairs: Path, weight_self: float, seed: int, steps: int, args: 
             },
             "data": {"train": [str(pairs)], "views": args.views, "cache": str(args.work / "cache")},
             "optim": {"steps": steps, "batch": args.batch, "lr": 1e-3, "warmup": 20, "ema": 0.98, "bf16": True},
-            "loss": {"weight_self": weight_self, "hard_negatives": args.batch, "random_negatives": 0},
+            "loss": {"weight_self": weight_self, **NEGATIVES[args.negatives](args.batch)},
             "run": {"seed": seed, "device": "cpu"},
         }
     )
@@ -310,6 +315,7 @@ def main() -> None:
     parser.add_argument("--text-source", type=Path, required=True, help="folder of MiniLM")
     parser.add_argument("--work", type=Path, default=Path("ablation"))
     parser.add_argument("--what", default="phantom,atlas")
+    parser.add_argument("--negatives", choices=tuple(NEGATIVES), default="all", help="that cross-attention learns from")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=200, help="on phantoms")
@@ -327,7 +333,7 @@ def main() -> None:
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
-    log = args.work / "runs.jsonl"
+    log = args.work / ("runs.jsonl" if args.negatives == "all" else f"runs-{args.negatives}.jsonl")
     runs = read_runs(log)
     if not args.report:
         if "phantom" in args.what:
