@@ -22,7 +22,7 @@ from lile_engine.progress import Progress
 
 # A console program on Windows does not hear a polite request, so it would only wait there.
 CLOSING_MS = 3_000
-NICENESS = 10
+NICENESS = 5
 PATIENCE_MS = 0 if sys.platform == "win32" else 10_000
 
 
