@@ -17,7 +17,8 @@ from lile_engine.progress import CancelToken, Progress
 from lile_engine.retrieval.indexing import expand_paths, index_slides, watch_folder
 from lile_engine.retrieval.metadata import SlideMetadata
 from lile_engine.retrieval.reembedding import reembed
-from lile_engine.slides import TileSpec, open_slide
+from lile_engine.retrieval.regions import embed_tiles
+from lile_engine.slides import TileSpec, open_slide, tile_grid
 
 TILES = 66  # 6 x 11 of 64 px in the stained part
 
@@ -64,6 +65,28 @@ def test_a_cancelled_run_goes_on_where_it_stopped(archive_dir: Path, slides: lis
         assert archive.status().tiles == 3 * TILES
         assert archive.status().slides_complete == 3
     assert check_archive(archive_dir).clean
+
+
+def test_cancel_is_looked_at_within_a_batch(slides: list[Path], model: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    cancel, sizes = CancelToken(), []
+    encode = type(model).encode_images
+
+    def counted(self: Any, pixels: Any) -> Any:
+        sizes.append(len(pixels))
+        if len(sizes) == 5:
+            cancel.cancel()
+        return encode(self, pixels)
+
+    monkeypatch.setattr(type(model), "encode_images", counted)
+    spec = TileSpec(px=64)
+    with open_slide(slides[0]) as slide:
+        tiles = tile_grid(slide.info, spec)
+        whole = next(embed_tiles(model, slide, tiles[:20], spec, 20, None))
+        assert sizes == [8, 8, 4]
+        assert len(whole[0]) == len(whole[1]) == len(whole[2]) == 20
+        with pytest.raises(Cancelled):
+            next(embed_tiles(model, slide, tiles[:40], spec, 40, cancel))
+        assert sizes == [8, 8, 4, 8, 8]
 
 
 def test_one_bad_slide_never_stops_the_rest(archive_dir: Path, slides: list[Path], model: Any, tmp_path: Path) -> None:
