@@ -29,7 +29,7 @@ from lile_engine.phantom.pairs import write_pairs
 from lile_engine.training.config import config_from_dict, config_to_toml
 from lile_engine.training.loop import train
 from lile_engine.training.open_data import atlas_rows, write_lists
-from lile_engine.training.pairs import read_many
+from lile_engine.training.readers import read_sets
 from lile_engine.training.tune_data import all_texts, text_table
 from lile_engine.training.tune_image import TuneConfig, TuneInfo, save_backbone, tune
 
@@ -65,7 +65,7 @@ def tuned_backbone(work: Path, real: Path, text_source: Path, published: Path, s
     if file.is_file():
         return file
     names = [name for name in TUNE_SHARES if name not in LABELLED]
-    datasets = read_many([work / "lists" / f"{name}.jsonl" for name in names])
+    datasets = read_sets([str(work / "lists" / f"{name}.jsonl") for name in names])
     model = create_lile(LileConfig(), text_source, published)
     backbone = model.backbone
     assert isinstance(backbone, EfficientNetLite0)
