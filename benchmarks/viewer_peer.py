@@ -42,6 +42,7 @@ from lile_engine.slides.readers import ReaderPool
 
 PAGE = Path(__file__).with_name("viewer_peer.html")
 PATIENCE_S = 300.0
+BROWSER_BAR = 143  # pixels of a window that a headless Chromium keeps for itself; the page then has 1920 x 1080
 
 Step = dict[str, Any]
 
@@ -135,8 +136,8 @@ def run_peer(chromium: str, slide: Path, library: Path, journey: list[Step]) -> 
         browser = subprocess.Popen(
             [
                 chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                "--no-first-run", "--hide-scrollbars", "--kiosk",
-                f"--window-size={WIDTH},{HEIGHT}", f"--user-data-dir={profile}",
+                "--no-first-run", "--hide-scrollbars",
+                f"--window-size={WIDTH},{HEIGHT + BROWSER_BAR}", f"--user-data-dir={profile}",
                 f"http://127.0.0.1:{server.server_port}/",
             ],
             stdout=subprocess.DEVNULL,

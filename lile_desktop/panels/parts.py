@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
@@ -73,7 +74,9 @@ def tool_button(action: QAction, *, text: bool = False) -> QToolButton:
 def icon_button(icon_name: str, name: str, tip: str, pressed: Callable[[], object]) -> QToolButton:
     """A flat button with an icon for something that is no action of its own."""
     button = QToolButton()
-    button.setIcon(icon(icon_name))
+    # The library of icons takes a quarter of a second to load: buttons made before the first frame get theirs after it.
+    if "qtawesome" in sys.modules:
+        button.setIcon(icon(icon_name))
     button.setIconSize(QSize(16, 16))
     button.setAccessibleName(name)
     button.setToolTip(tip)

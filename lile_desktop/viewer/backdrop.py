@@ -20,7 +20,7 @@ from lile_desktop.viewer.tile_painter import PaintReport, paint_tiles, view_tran
 from lile_desktop.viewer.view_state import Rect, ViewState, panned, to_screen
 
 # Seconds. Where whole smooth frames take longer, those of a zoom under way are painted fast.
-SLOW_FRAME = 0.0045
+SLOW_FRAME = 0.003
 FORGET = 0.8  # a slow frame is forgotten as quicker ones follow
 MOST_DIRTY = 40  # places to be painted anew; more of them, and the whole frame is
 
