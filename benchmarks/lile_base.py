@@ -114,7 +114,7 @@ def main() -> None:
         write_pairs(phantoms, args.per_tissue, PHANTOM_SEED)
     lists = args.work / "lists"
     if not lists.is_dir():
-        print(write_lists(args.real, lists, phantoms, resources_dir() / "captions"))
+        print(write_lists(args.real, lists, phantoms, resources_dir() / "training"))
     if args.threads:
         torch.set_num_threads(args.threads)
     backbone = tuned_backbone(args.work, args.real, text_source, image_weights, args.tune_steps)

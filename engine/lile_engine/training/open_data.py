@@ -150,7 +150,7 @@ class Written:
 
 
 def read_written(folder: Path) -> Written:
-    """Reads the repository's ``resources/captions``. Raises `DataError`."""
+    """Reads the repository's ``resources/training``. Raises `DataError`."""
     rows = read_jsonl(folder / "real-tiles.jsonl")
 
     def by_image(listed: list[Row]) -> dict[str, Row]:

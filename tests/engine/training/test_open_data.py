@@ -36,7 +36,7 @@ def test_phantoms_of_one_tissue_are_one_group(tmp_path: Path) -> None:
 
 
 def test_real_lists_keep_cases_and_validation_apart(real_data: Path, tmp_path: Path) -> None:
-    counts = write_lists(real_data, tmp_path, captions=resources_dir() / "captions")
+    counts = write_lists(real_data, tmp_path, captions=resources_dir() / "training")
     assert counts["atlas"] + counts["atlas-heldout"] == 4919
     assert counts["oral"] == 1224 - 28  # 14 pictures lie in both classes, and say nothing
     assert (counts["tcga"], counts["her2st"]) == (240, 60)
@@ -51,7 +51,7 @@ def test_real_lists_keep_cases_and_validation_apart(real_data: Path, tmp_path: P
 
 
 def test_written_captions_name_known_tiles_and_terms(real_data: Path) -> None:
-    written = read_written(resources_dir() / "captions")
+    written = read_written(resources_dir() / "training")
     assert len(written.tiles) + len(written.crops) >= 500
     rows = [*written.tiles.values(), *written.mended.values(), *written.crops]
     terms = {term for row in read_jsonl(real_data / "atlas" / "captions.jsonl") for term in row["tissues"]}
@@ -63,7 +63,7 @@ def test_written_captions_name_known_tiles_and_terms(real_data: Path) -> None:
 
 
 def test_a_written_caption_stands_before_the_class_and_never_against_it(real_data: Path, tmp_path: Path) -> None:
-    write_lists(real_data, tmp_path, captions=resources_dir() / "captions")
+    write_lists(real_data, tmp_path, captions=resources_dir() / "training")
     oral = read_jsonl(tmp_path / "oral.jsonl")
     own = [row for row in oral if "group" not in row]
     assert len(own) > 100
@@ -71,4 +71,4 @@ def test_a_written_caption_stands_before_the_class_and_never_against_it(real_dat
     for row in own:
         assert bool(cancer & set(row["phrases"])) <= ("squamous cell carcinoma" in row["tissues"])
     held = {row["image"] for row in read_jsonl(tmp_path / "atlas-heldout.jsonl")}
-    assert not held & {str(real_data / image) for image in read_written(resources_dir() / "captions").phrases}
+    assert not held & {str(real_data / image) for image in read_written(resources_dir() / "training").phrases}
