@@ -13,9 +13,9 @@ from lile_engine.archive import CaptionRow, open_archive
 from lile_engine.model.load import load_model
 from lile_engine.phantom import TISSUES
 from lile_engine.phantom.captions import phrases
-from lile_engine.retrieval import Query, WeightedText, search
 from lile_engine.retrieval.encode import encode_query
-from lile_engine.retrieval.search import first_stage, rerank_candidates
+from lile_engine.retrieval.query import Query, WeightedText
+from lile_engine.retrieval.search import first_stage, rerank_candidates, search
 
 PAIRS = 50
 

@@ -11,16 +11,11 @@ import pytest
 
 from lile_engine.archive import SearchFilter, open_archive
 from lile_engine.errors import ArchiveError, QueryError, SlideError
-from lile_engine.retrieval import (
-    Query,
-    WeightedImage,
-    WeightedRegion,
-    WeightedText,
-    attention,
-    heatmap,
-    search,
-)
+from lile_engine.retrieval.attention import attention
+from lile_engine.retrieval.heatmap import heatmap
+from lile_engine.retrieval.query import Query, WeightedImage, WeightedRegion, WeightedText
 from lile_engine.retrieval.regions import embed_region, plan_region
+from lile_engine.retrieval.search import search
 from lile_engine.slides import Region, TileSpec, open_slide
 
 SPEC = TileSpec(mpp=0.5, px=64)
