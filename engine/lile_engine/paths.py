@@ -48,3 +48,8 @@ def demo_dir() -> Path:
 def logs_dir() -> Path:
     """Log files; names of slides and cases may stand in them, so they are removed with a case."""
     return home_dir() / "logs"
+
+
+def printable(text: str) -> str:
+    """``text`` with what cannot be written as UTF-8 (bytes of a file name that are none) spelled out: ``\\udcff``."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

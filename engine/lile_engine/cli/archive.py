@@ -164,7 +164,7 @@ def _check(args: argparse.Namespace) -> int:
     if not report.clean:
         problems = sum(finding.level == "problem" and not finding.mended for finding in report.findings)
         raise ArchiveError(
-            f"The archive {args.dir} has {problems} problems"
+            f"The archive {args.dir} has {problems} problem{'' if problems == 1 else 's'}"
             + (" that cannot be mended; restore it from a copy." if args.repair else "; mend it with --repair.")
         )
     return 0

@@ -8,6 +8,7 @@ import json
 import sys
 from typing import Any
 
+from lile_engine.paths import printable
 from lile_engine.progress import Progress, ProgressCallback, no_progress
 
 
@@ -21,20 +22,22 @@ def add_output_options(parser: argparse.ArgumentParser, *, progress: bool = Fals
 
 
 def to_plain(value: Any) -> Any:
-    """Data classes, tuples, paths and numpy scalars as what ``json`` writes; NaN becomes null."""
+    """Data classes, tuples, paths and numpy scalars as what ``json`` writes; NaN becomes null, text `printable`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
         return {str(k): to_plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple, set)):
         return [to_plain(v) for v in value]
-    if value is None or isinstance(value, (str, bool, int)):
+    if value is None or isinstance(value, (bool, int)):
         return value
+    if isinstance(value, str):
+        return printable(value)
     if hasattr(value, "tolist"):
         return to_plain(value.tolist())
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else None
-    return str(value)
+    return printable(str(value))
 
 
 def emit_event(args: argparse.Namespace, event: str, **fields: Any) -> None:
@@ -52,7 +55,7 @@ def emit_result(args: argparse.Namespace, result: Any, human: str) -> None:
     elif getattr(args, "json", False):
         print(json.dumps(to_plain(result), ensure_ascii=False))
     elif human:
-        print(human)
+        print(printable(human))
 
 
 def progress_printer(args: argparse.Namespace) -> ProgressCallback:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from lile_engine.paths import home_dir, private_dir
 
 # Below: finer than any lens resolves. Above: coarser than any overview picture of a slide.
-_LEAST, _MOST = 0.02, 100.0
+LEAST_MPP, MOST_MPP = 0.02, 100.0
 # TIFF, JPEG and PNG resolution is mostly meant for printers (72 dpi = 353 um, 1200 dpi = 21 um): believed only where
 # no printer or flat-bed scanner could be meant.
 _MOST_IN_RESOLUTION_TAG = 10.0
@@ -32,11 +32,11 @@ def find_mpp(properties: Mapping[str, str]) -> float | None:
     """
     derived_from_tags = properties.get("openslide.vendor") in ("generic-tiff", "synthetic")
     if not derived_from_tags:
-        found = _pair(properties.get("openslide.mpp-x"), properties.get("openslide.mpp-y"), _MOST)
+        found = _pair(properties.get("openslide.mpp-x"), properties.get("openslide.mpp-y"), MOST_MPP)
         if found:
             return found
     for key in ("aperio.MPP", "leica.MPP", "ventana.ScanRes"):
-        found = _pair(properties.get(key), properties.get(key), _MOST)
+        found = _pair(properties.get(key), properties.get(key), MOST_MPP)
         if found:
             return found
     for key in ("openslide.comment", "tiff.ImageDescription"):
@@ -61,13 +61,13 @@ def mpp_from_description(text: str, properties: Mapping[str, str]) -> float | No
         return None
     aperio = re.search(rf"\bMPP\s*=\s*{_NUMBER}", text)
     if aperio:
-        return _pair(aperio[1], aperio[1], _MOST)
+        return _pair(aperio[1], aperio[1], MOST_MPP)
     size_x = re.search(rf"\bPhysicalSizeX=[\"']{_NUMBER}[\"']", text)
     if size_x:
         size_y = re.search(rf"\bPhysicalSizeY=[\"']{_NUMBER}[\"']", text)
         unit = re.search(r"\bPhysicalSizeXUnit=[\"']([^\"']+)[\"']", text)
         scale = _UNIT_MICRONS.get(unit[1] if unit else "µm")
-        return _pair(size_x[1], size_y[1] if size_y else size_x[1], _MOST, scale) if scale else None
+        return _pair(size_x[1], size_y[1] if size_y else size_x[1], MOST_MPP, scale) if scale else None
     image_j = re.search(r"^unit=(\S+)", text.replace("\\u00B5", "µ"), re.MULTILINE)
     if image_j and "ImageJ" in text:
         scale = _UNIT_MICRONS.get(image_j[1].lower())
@@ -95,7 +95,7 @@ def magnification_of(mpp: float | None, objective: str | None = None) -> float |
 
 def is_plausible(mpp: float) -> bool:
     """Whether a slide can have this many microns per pixel at all."""
-    return math.isfinite(mpp) and _LEAST <= mpp <= _MOST
+    return math.isfinite(mpp) and LEAST_MPP <= mpp <= MOST_MPP
 
 
 def remember_mpp(identity: str, mpp: float) -> None:
@@ -135,7 +135,7 @@ def _pair(x: str | None, y: str | None, most: float, scale: float = 1.0) -> floa
     if not numbers or max(numbers) > 1.5 * min(numbers):
         return None
     mean = sum(numbers) / len(numbers)
-    return mean if _LEAST <= mean <= most else None
+    return mean if LEAST_MPP <= mean <= most else None
 
 
 def _from_resolution(

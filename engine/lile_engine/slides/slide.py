@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from functools import cached_property
@@ -13,7 +14,7 @@ import openslide
 from lile_engine.errors import SlideError
 from lile_engine.slides.backend import Backend
 from lile_engine.slides.colour import ToSrgb
-from lile_engine.slides.mpp import find_mpp, is_plausible, magnification_of, remembered_mpp
+from lile_engine.slides.mpp import LEAST_MPP, MOST_MPP, find_mpp, is_plausible, magnification_of, remembered_mpp
 from lile_engine.slides.openslide_backend import OpenSlideBackend
 from lile_engine.slides.plain_backend import PlainBackend
 from lile_engine.slides.resample import read_scaled
@@ -36,10 +37,10 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
         raise SlideError("No slide was named; give the path of a file.")
     file = Path(path)
     if mpp is not None and not is_plausible(mpp):
-        raise SlideError(f"{mpp} microns per pixel cannot be true of {file.name}; slides have 0.1 to 10.")
+        raise SlideError(f"{mpp} microns per pixel cannot be true of {file.name}; give {LEAST_MPP:g} to {MOST_MPP:g}.")
     try:
         if file.is_dir():
-            raise SlideError(f"{file.name} is a folder, not a slide; name a file in it.")
+            raise SlideError(f"{file.name or file.absolute()} is a folder, not a slide; name a file in it.")
         if not file.is_file():
             file.stat()
             raise SlideError(f"{file.name} is not a file; name a slide.")
@@ -51,6 +52,8 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
     except PermissionError as error:
         raise SlideError(f"{file} may not be read by this user; ask for permission.") from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise SlideError(f"{file} is a link that leads back to itself; name the slide that is meant.") from error
         raise SlideError(f"{file} cannot be read ({error.strerror or error}); is the drive connected?") from error
     return Slide(file, backend, mpp, note)
 

@@ -130,6 +130,12 @@ def test_failures_are_one_line_and_exit_1(lile: Any, indexed: Path, tmp_path: Pa
         assert lile(*arguments)[0] == 2
 
 
+def test_one_problem_is_not_problems(lile: Any, indexed: Path) -> None:
+    (indexed / "index" / "tile-1.json").write_text("{}")
+    code, _, err = lile("archive", "check", indexed)
+    assert (code, err) == (1, f"lile: The archive {indexed} has 1 problem; mend it with --repair.\n")
+
+
 def test_repair_embeds_captions_again(lile: Any, indexed: Path) -> None:
     for path in (indexed / "vectors").glob("*.vec"):
         path.write_bytes(bytes(path.stat().st_size))

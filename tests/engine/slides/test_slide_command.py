@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from lile_engine.cli import main
 
@@ -49,3 +53,30 @@ def test_what_is_wrong_with_a_file_that_opens_is_told(
     assert "note        cut.svs is damaged or incomplete" in capsys.readouterr().out
     assert main(["slide", "info", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["note"].startswith("cut.svs is damaged or incomplete")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here may a name be any bytes")
+def test_a_name_that_is_no_text_is_spelled_out(tmp_path: Path) -> None:
+    path = os.fsencode(tmp_path) + b"/bad\xff.png"
+    Image.new("RGB", (40, 30)).save(tmp_path / "good.png")
+    os.rename(tmp_path / "good.png", path)
+    for strict in ("utf-8:strict", "utf-8:surrogateescape"):  # a UTF-8 locale, and LANG=C
+        told = subprocess.run(
+            [sys.executable, "-m", "lile_engine", "slide", "info", path, "--json"], capture_output=True, check=True,
+            env={**os.environ, "PYTHONIOENCODING": strict},
+        )  # fmt: skip
+        assert json.loads(told.stdout.decode("utf-8"))["name"] == "bad\\udcff.png"
+
+
+def test_folders_and_links_to_themselves_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["slide", "info", "."]) == 1
+    assert capsys.readouterr().err == f"lile: {tmp_path} is a folder, not a slide; name a file in it.\n"
+    (tmp_path / "loop.svs").symlink_to("loop.svs")
+    assert main(["slide", "info", "loop.svs"]) == 1
+    assert "loop.svs is a link that leads back to itself" in capsys.readouterr().err
+    (tmp_path / "x.svs").touch()
+    assert main(["slide", "info", "x.svs", "--mpp", "200"]) == 1
+    assert "give 0.02 to 100." in capsys.readouterr().err
