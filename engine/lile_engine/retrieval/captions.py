@@ -18,6 +18,7 @@ from lile_engine.retrieval.search import check_model
 
 _BATCH = 128
 _LONGEST = 10_000
+_FARTHEST = 10_000_000  # level-0 pixels; at 0.1 um each, a slide of one metre
 FIELDS = ("text", "source", "case", "tags", "slide", "x", "y", "size")
 
 
@@ -130,7 +131,7 @@ def _read_jsonl(path: Path) -> Rows:
                 continue
             try:
                 raw = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 yield BadRow(number, "this is not a JSON object")
                 continue
             if not isinstance(raw, dict):
@@ -167,12 +168,18 @@ def _row(raw: dict[str, Any], line: int, path: Path) -> CaptionRow | BadRow:
     if not isinstance(tags, (list, tuple)) or not all(isinstance(tag, str) for tag in tags):
         return BadRow(line, "tags must be a list of words")
     try:
-        x, y, size = (_number(raw.get(name), name) for name in ("x", "y", "size"))
+        x, y, size, w, h = (_number(raw.get(name), name) for name in ("x", "y", "size", "w", "h"))
     except ValueError as error:
         return BadRow(line, str(error))
-    size = size if size is not None else _side(raw)
-    if len({x is None, y is None, size is None}) != 1:
-        return BadRow(line, "a place needs x, y and size, all in level-0 pixels")
+    if size is None:  # training pairs give w and h instead
+        size = max((side for side in (w, h) if side is not None), default=None)
+    if size is not None and size < 1:
+        return BadRow(line, "size must be at least one level-0 pixel")
+    if x is None or y is None or size is None:
+        if (x, y, size) != (None, None, None):
+            return BadRow(line, "a place needs x, y and size, all in level-0 pixels")
+    elif min(x, y) + size <= 0:
+        return BadRow(line, "the place lies outside of any slide: x and y are counted from its top left corner")
     strings = {name: raw.get(name) for name in ("source", "case", "slide")}
     if not all(value is None or isinstance(value, str) for value in strings.values()):
         return BadRow(line, "source, case and slide must be words")
@@ -183,9 +190,10 @@ def _row(raw: dict[str, Any], line: int, path: Path) -> CaptionRow | BadRow:
 
 
 def _is_unicode(raw: dict[str, Any]) -> bool:
-    """Whether all text of a row can be written as UTF-8 (JSON may hold halves of surrogate pairs)."""
+    """Whether the texts of a row can be written as UTF-8 (JSON may hold halves of surrogate pairs)."""
+    texts = [part for value in raw.values() for part in (value if isinstance(value, (list, tuple)) else (value,))]
     try:
-        json.dumps(raw, ensure_ascii=False, default=str).encode("utf-8")
+        "".join(text for text in texts if isinstance(text, str)).encode("utf-8")
     except UnicodeEncodeError:
         return False
     return True
@@ -196,18 +204,11 @@ def _number(value: Any, name: str) -> int | None:
         return None
     try:
         number = float(value)
-        if not (number == number and abs(number) < 1e9):
+        if isinstance(value, bool) or not abs(number) <= _FARTHEST:  # NaN fails every comparison
             raise ValueError
         return round(number)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{name} must be a number of level-0 pixels") from None
-
-
-def _side(raw: dict[str, Any]) -> int | None:
-    """Training pairs give w and h instead of size."""
-    sides = [raw.get("w"), raw.get("h")]
-    numbers = [float(side) for side in sides if isinstance(side, (int, float))]
-    return round(max(numbers)) if numbers else None
 
 
 def _read_arch(path: Path) -> Rows:
@@ -221,7 +222,7 @@ def _read_arch(path: Path) -> Rows:
         try:
             table = json.loads(file.read_text(encoding="utf-8"))
             entries = list(table.values() if isinstance(table, dict) else table)
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
             raise DataError(f"The file {file} cannot be read as ARCH captions.") from error
         for number, entry in enumerate(entries, 1):
             if not isinstance(entry, dict):

@@ -14,7 +14,8 @@ from lile_engine.retrieval.search import check_model
 
 
 def heatmap(archive: Archive, model: ImageTextModel, slide: str, text: str, *, mpp: float | None = None) -> HeatMap:
-    """The cosine of a phrase with every tile of a slide (identity, path or name), of one mpp (default: the finest).
+    """The cosine of a phrase with every tile of a slide (identity, path or name), of one mpp (default: the finest that
+    has tiles).
 
     Raises `QueryError` for a phrase without content or a slide that is not in the archive.
     """
@@ -29,7 +30,9 @@ def heatmap_encoded(archive: Archive, encoded: EncodedQuery, slide: str, *, mpp:
     if row is None or not row.tiles:
         raise QueryError(f"The slide {slide} is not indexed in this archive; add it with `lile index`.")
     grids = archive.grids_of_slide(row.id)
-    mpp = mpp if mpp is not None else min((grid[0] for grid in grids), default=None)
+    if mpp is None:  # a grid whose squares were there at another mpp already has no tiles of its own
+        scales = sorted({grid[0] for grid in grids})
+        mpp = next((scale for scale in scales if len(archive.tiles_of_slide(row.id, scale)[0])), None)
     ids, xy, size = archive.tiles_of_slide(row.id, mpp)
     if not len(ids):
         raise QueryError(f"The slide {row.name} has no tiles at {mpp} microns per pixel in this archive.")

@@ -13,13 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lile_engine.archive import RunSlide, SlideRow, WritableArchive, open_archive
-from lile_engine.errors import ArchiveError, Cancelled, ConfigError, ModelError, SlideError
+from lile_engine.errors import ArchiveError, ArchiveLockedError, Cancelled, ConfigError, ModelError, SlideError
 from lile_engine.model.protocol import ImageTextModel
+from lile_engine.paths import printable
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
 from lile_engine.retrieval.metadata import SlideMetadata
 from lile_engine.retrieval.regions import embed_tiles
 from lile_engine.retrieval.search import check_model
-from lile_engine.slides import Slide, Tile, TileSpec, open_slide, tile_grid, tissue_mask
+from lile_engine.slides import Slide, SlideInfo, Tile, TileSpec, open_slide, tile_grid, tissue_mask
+from lile_engine.slides.mpp import LEAST_MPP, MOST_MPP, find_mpp, is_plausible
 
 # Endings that are looked for in folders; a file that is named is tried whatever its ending.
 SLIDE_ENDINGS = frozenset(
@@ -64,32 +66,49 @@ class _Planned:
     row: SlideRow
     tiles: list[Tile]
     stored: int
+    note: str = ""
 
 
 def expand_paths(paths: Sequence[Path | str]) -> list[Path]:
     """Files as they are, folders as the slides below them, and text files (.txt, .lst) as lists of paths, one a line.
 
-    Raises `SlideError` for a folder without slides; a missing file is left to be reported when its turn comes.
+    A list counts once, also where lists name each other. What cannot be used (a folder without slides, a missing
+    file) stays in as it is, to be reported when its turn comes; raises `SlideError` if there is nothing else.
     """
     found: dict[Path, None] = {}
-    for given in paths:
-        path = Path(os.path.abspath(given))  # no .. in it, and a link keeps its name
-        if path.is_dir():
+    empty: list[Path] = []
+    lists: set[Path] = set()
+    waiting = [Path(os.path.abspath(given)) for given in reversed(paths)]  # no .. in it, and a link keeps its name
+    while waiting:
+        path = waiting.pop()
+        if os.path.isdir(path):
             inside = [file for file in sorted(path.rglob("*")) if _looks_like_slide(file)]
-            if not inside:
-                raise SlideError(f"There is no slide in the folder {path}; known endings are .svs, .tif, .ndpi, ...")
-            found.update(dict.fromkeys(inside))
-        elif path.suffix.lower() in _LIST_ENDINGS and path.is_file():
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            empty += [] if inside else [path]
+            found.update(dict.fromkeys(inside or [path]))
+        elif path.suffix.lower() in _LIST_ENDINGS and os.path.isfile(path):
+            if path.resolve() in lists:
+                continue
+            lists.add(path.resolve())
+            try:
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            except OSError:
+                found[path] = None
+                continue
             names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-            found.update(dict.fromkeys(expand_paths([path.parent / name for name in names])))
+            waiting += [Path(os.path.abspath(path.parent / name)) for name in reversed(names)]
         else:
             found[path] = None
+    if paths and len(found) == len(set(empty)):
+        raise SlideError(_nothing_in(empty[0]) if empty else f"The list {paths[0]} names no slide; write one a line.")
     return list(found)
 
 
+def _nothing_in(folder: Path) -> str:
+    return f"There is no slide in the folder {folder}; known endings are .svs, .tif, .ndpi, ..."
+
+
 def _looks_like_slide(file: Path) -> bool:
-    return file.suffix.lower() in SLIDE_ENDINGS and file.is_file() and not file.name.startswith(".")
+    return file.suffix.lower() in SLIDE_ENDINGS and not file.name.startswith(".") and os.path.isfile(file)
 
 
 def index_slides(
@@ -105,7 +124,8 @@ def index_slides(
     on_slide: Callable[[RunSlide], None] | None = None,
     cancel: CancelToken | None = None,
 ) -> IndexReport:
-    """Indexes slides into an archive; ``spec`` None cuts them as the model was trained.
+    """Indexes slides into an archive; ``spec`` None cuts them as the model was trained; ``slide_mpp`` (um per
+    level-0 pixel) counts for slides whose file does not say it.
 
     What an earlier run did is not done again; a slide that moved is followed by its content, one whose content
     changed is indexed anew. Raises `ArchiveError` and `ModelError` for what concerns all slides, `Cancelled` when
@@ -114,6 +134,8 @@ def index_slides(
     spec = spec or TileSpec(mpp=model.identity.mpp, px=model.identity.input_px)
     if batch < 1:
         raise ConfigError("The batch must hold at least one tile; give --batch 1 or more.")
+    if slide_mpp is not None and not is_plausible(slide_mpp):
+        raise ConfigError(f"--slide-mpp {slide_mpp:g} cannot be true of a slide; give {LEAST_MPP:g} to {MOST_MPP:g}.")
     start, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
     done: list[RunSlide] = []
     cancel = cancel or CancelToken()
@@ -160,7 +182,8 @@ class _Job:
             try:
                 one = self._plan_one(path, seen)
             except (SlideError, OSError) as error:
-                report(RunSlide(str(path), "failed", seconds=time.monotonic() - start, message=_sentence(error)))
+                message = printable(_sentence(error))
+                report(RunSlide(printable(str(path)), "failed", seconds=time.monotonic() - start, message=message))
                 continue
             if isinstance(one, RunSlide):
                 report(one)
@@ -169,14 +192,21 @@ class _Job:
         return planned
 
     def _plan_one(self, path: Path, seen: set[str]) -> _Planned | RunSlide:
-        if not path.exists():
+        if printable(str(path)) != str(path):
+            raise SlideError(f"The name of {path} is not UTF-8, so the archive cannot keep it; rename it.")
+        if not os.path.lexists(path):
             raise SlideError(f"There is no file {path}.")
-        with open_slide(path, mpp=self.slide_mpp) as slide:
+        if path.is_dir():
+            raise SlideError(_nothing_in(path))
+        with open_slide(path) as slide:
             if slide.info.identity in seen:
                 return RunSlide(str(path), "skipped", message="the same content was named before")
             seen.add(slide.info.identity)
             known = self.archive.find_slide(slide.info.identity)
-            if self.slide_mpp is None and slide.info.mpp is None and known is not None and known.mpp:
+            own = find_mpp(slide.info.properties)
+            if self.slide_mpp is not None and own is None:
+                return self._plan_open(path, slide, self.slide_mpp)
+            if slide.info.mpp is None and known is not None and known.mpp:
                 return self._plan_open(path, slide, known.mpp)
             return self._plan_open(path, slide, None)
 
@@ -207,13 +237,19 @@ class _Job:
             return RunSlide(str(path), "skipped", len(known), message="done before", slide_id=row.id)
         if not every:
             self.archive.finish_slide(row.id, self.spec)
-            return RunSlide(str(path), "done", 0, message=_joined(info.note, "no tissue found"), slide_id=row.id)
+            message = _joined(info.note, self._unused_mpp(info), "no tissue found")
+            return RunSlide(str(path), "done", 0, message=message, slide_id=row.id)
         missing = [tile for tile in every if (tile.x, tile.y, tile.size) not in known]
-        return _Planned(path, row, missing, len(every) - len(missing))
+        return _Planned(path, row, missing, len(every) - len(missing), self._unused_mpp(info))
+
+    def _unused_mpp(self, info: SlideInfo) -> str:
+        if self.slide_mpp is None or info.mpp is None or abs(info.mpp - self.slide_mpp) <= 0.01 * info.mpp:
+            return ""
+        return f"the slide says {info.mpp:.4g} microns per pixel itself, so --slide-mpp was not used"
 
     def run(self, one: _Planned, meter: ProgressMeter, message: str) -> RunSlide:
         """Embeds the missing tiles of a slide, each batch safe on disk before the next."""
-        start, added, failures = time.monotonic(), 0, 0
+        start, added, failures, doubled = time.monotonic(), 0, 0, 0
         reason = ""
         try:
             with open_slide(one.path, mpp=one.row.mpp) as slide:
@@ -223,7 +259,8 @@ class _Job:
                     self.model, slide, one.tiles, self.spec, self.batch, self.cancel
                 ):
                     self.cancel.raise_if_cancelled()
-                    added += len(self.archive.add_tiles(one.row.id, tiles, self.spec.mpp, vectors, tokens))
+                    new = len(self.archive.add_tiles(one.row.id, tiles, self.spec.mpp, vectors, tokens))
+                    added, doubled = added + new, doubled + len(tiles) - new
                     failures += len(bad)
                     reason = reason or (bad[0][1] if bad else "")
                     meter.advance(len(tiles) + len(bad), message)
@@ -233,13 +270,18 @@ class _Job:
             seconds = time.monotonic() - start
             return RunSlide(str(one.path), "failed", added, seconds, _sentence(error), one.row.id)
         seconds = time.monotonic() - start
-        if failures and not added and not one.stored:
+        if failures and not added and not one.stored and not doubled:
             return RunSlide(str(one.path), "failed", 0, seconds, f"no tile can be read: {reason}", one.row.id)
         self.archive.finish_slide(one.row.id, self.spec)
         note = f"{failures} damaged tiles left out: {reason}" if failures else ""
         if one.stored and not note:
             note = f"{one.stored} tiles were there already"
-        return RunSlide(str(one.path), "done", added, seconds, _joined(slide.info.note, note), one.row.id)
+        same = f"{doubled} squares are there already at another microns per pixel" if doubled else ""
+        if same and not added:
+            same = f"no new tiles were made: {same}"
+        return RunSlide(
+            str(one.path), "done", added, seconds, _joined(slide.info.note, one.note, note, same), one.row.id
+        )
 
 
 def _joined(*remarks: str) -> str:
@@ -254,7 +296,8 @@ def _sentence(error: BaseException) -> str:
 
 def watch_folder(folder: Path, run: Callable[[list[Path]], object], cancel: CancelToken | None = None) -> None:
     """Calls ``run`` with the slides that have arrived in a folder, whole (their size has come to rest), until
-    cancelled or interrupted. Raises `SlideError` if the folder is not there to begin with."""
+    cancelled or interrupted. While another writes to the archive they wait. Raises `SlideError` if the folder is not
+    there to begin with."""
     if not folder.is_dir():
         raise SlideError(f"There is no folder {folder} to watch.")
     sizes: dict[Path, tuple[int, int]] = {}
@@ -271,6 +314,9 @@ def watch_folder(folder: Path, run: Callable[[list[Path]], object], cancel: Canc
         if ready:
             try:
                 run(ready)
+            except ArchiveLockedError as error:
+                logging.getLogger(__name__).warning("%s", error)
+                ready = []  # their turn comes when the lock is free
             except SlideError as error:
                 logging.getLogger(__name__).warning("%s", error)
             done.update((file, now[file]) for file in ready)

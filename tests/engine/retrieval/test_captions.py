@@ -8,7 +8,7 @@ import pytest
 
 from lile_engine.archive import open_archive
 from lile_engine.errors import DataError
-from lile_engine.retrieval.captions import export_captions, import_captions
+from lile_engine.retrieval.captions import BadRow, export_captions, import_captions, read_captions
 
 
 def test_bad_rows_are_named_by_line_and_duplicates_merged(archive_dir: Path, model: Any, tmp_path: Path) -> None:
@@ -82,3 +82,31 @@ def test_files_that_are_no_captions(archive_dir: Path, model: Any, tmp_path: Pat
         import_captions(archive_dir, tmp_path / "f.jsonl", model)
     with pytest.raises(DataError, match=r"captions\.json"):
         import_captions(archive_dir, tmp_path, model)
+
+
+def test_absurd_places_and_nests_are_bad_rows(tmp_path: Path) -> None:
+    rows = [
+        '{"text": "fat", "x": 1, "y": 2, "w": NaN, "h": 3}',
+        '{"text": "fat", "x": 1%s, "y": 2, "size": 3}' % ("0" * 400),
+        "[" * 100_000,
+        '{"text": ' + "[" * 100_000,
+        '{"text": "fat", "more": ' + "[" * 900 + "]" * 900 + "}",
+        '{"text": "fat", "x": 1, "y": 2, "size": -5}',
+        '{"text": "fat", "x": 1, "y": 2, "size": 0}',
+        '{"text": "fat", "x": 1, "y": 2, "w": 0, "h": 0}',
+        '{"text": "fat", "x": 900000000, "y": 2, "size": 4}',
+        '{"text": "fat", "x": -500, "y": 2, "size": 4}',
+        '{"text": "fat", "x": true, "y": 2, "size": 4}',
+        '{"text": "fat", "x": 1e999, "y": 2, "size": 4}',
+        '{"text": "fat", "x": -2, "y": 2, "size": 4}',
+    ]
+    file = tmp_path / "captions.jsonl"
+    file.write_text("\n".join(rows))
+    read = list(read_captions(file))
+    assert [row.line for row in read if isinstance(row, BadRow)] == [1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12]
+    table = tmp_path / "captions.csv"
+    table.write_text("text,x,y,size\nfat,nan,1,1\nfat,1,1,-1\nfat,1,1,1\n")
+    assert [row.line for row in read_captions(table) if isinstance(row, BadRow)] == [2, 3]
+    (tmp_path / "captions.json").write_text("[" * 100_000)
+    with pytest.raises(DataError, match="ARCH"):
+        list(read_captions(tmp_path))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,15 @@ import tifffile
 
 from lile_engine.archive import open_archive
 from lile_engine.archive.check import check_archive
-from lile_engine.errors import ArchiveError, Cancelled, ConfigError, DataError, SlideError
+from lile_engine.errors import ArchiveError, ArchiveLockedError, Cancelled, ConfigError, DataError, SlideError
 from lile_engine.progress import CancelToken, Progress
+from lile_engine.retrieval.heatmap import heatmap
 from lile_engine.retrieval.indexing import expand_paths, index_slides, watch_folder
 from lile_engine.retrieval.metadata import SlideMetadata
 from lile_engine.retrieval.reembedding import reembed
 from lile_engine.retrieval.regions import embed_tiles
 from lile_engine.slides import TileSpec, open_slide, tile_grid
+from tests.engine.retrieval.conftest import draw_slide
 
 TILES = 66  # 6 x 11 of 64 px in the stained part
 
@@ -196,15 +200,17 @@ def test_cases_come_from_the_csv_then_the_pattern(archive_dir: Path, slides: lis
         assert found.case == "A"
 
 
-def test_a_corrected_scale_cuts_the_slide_anew_and_keeps_its_facts(
-    indexed: Path, slides: list[Path], model: Any
-) -> None:
+def test_a_corrected_scale_cuts_the_slide_anew_and_keeps_its_facts(indexed: Path, model: Any, tmp_path: Path) -> None:
+    path = draw_slide(tmp_path / "silent.tif", 7, mpp=None)
+    assert index_slides(indexed, [path], model, slide_mpp=0.5).tiles == TILES
     with open_archive(indexed, write=True) as archive:
-        archive.update_slide(2, {"case": "C", "tags": ("t",)})
-    report = index_slides(indexed, slides[1:2], model, slide_mpp=1.0)
+        silent = archive.find_slide(str(path))
+        assert silent is not None
+        archive.update_slide(silent.id, {"case": "C", "tags": ("t",)})
+    report = index_slides(indexed, [path], model, slide_mpp=1.0)
     assert (report.slides[0].state, report.slides[0].tiles > TILES) == ("done", True)
     with open_archive(indexed) as archive:
-        row = archive.find_slide(str(slides[1]))
+        row = archive.find_slide(str(path))
         assert row is not None
         assert (row.case, row.tags, row.mpp) == ("C", ("t",), 1.0)
         assert set(archive.tiles_of_slide(row.id)[2].tolist()) == {32}
@@ -295,3 +301,79 @@ def test_a_watched_folder_hands_over_what_has_come_to_rest(slides: list[Path], m
     assert came == [["S00-A.tif", "S01-A.tif", "S02-A.tif"], ["new.tif"]]
     with pytest.raises(SlideError, match="no folder"):
         watch_folder(slides[0].parent / "nowhere", run)
+
+
+def test_a_watched_folder_waits_while_another_writes(slides: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    from lile_engine.retrieval import indexing
+
+    monkeypatch.setattr(indexing, "WATCH_SECONDS", 0.01)
+    cancel, came = CancelToken(), []
+
+    def run(paths: list[Path]) -> None:
+        came.append(paths)
+        if len(came) < 3:
+            raise ArchiveLockedError("The archive is being written by another process; wait until it has finished.")
+        cancel.cancel()
+
+    watch_folder(slides[0].parent, run, cancel)
+    assert came == [slides] * 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only here may a name be any bytes")
+def test_a_name_that_is_no_text_costs_its_slide_only(archive_dir: Path, slides: list[Path], model: Any) -> None:
+    bad = Path(os.fsdecode(os.fsencode(slides[0].parent) + b"/bad\xff.tif"))
+    shutil.copy(slides[2], bad)
+    report = index_slides(archive_dir, [slides[0], bad, slides[1]], model)
+    assert [slide.state for slide in report.slides] == ["failed", "done", "done"]
+    assert report.failed[0].path.endswith("bad\\udcff.tif")
+    assert "is not UTF-8" in report.failed[0].message
+    (report.to_text() + report.failed[0].message).encode("utf-8")
+
+
+def test_an_empty_folder_is_told_and_the_rest_go_on(
+    archive_dir: Path, slides: list[Path], model: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "none").mkdir()
+    report = index_slides(archive_dir, [tmp_path / "none", slides[0]], model)
+    assert [(slide.state, Path(slide.path).name) for slide in report.slides] == [
+        ("failed", "none"), ("done", "S00-A.tif"),
+    ]  # fmt: skip
+    assert "no slide in the folder" in report.failed[0].message
+
+
+def test_a_list_that_names_itself_is_read_once(slides: list[Path], tmp_path: Path) -> None:
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
+    first.write_text(f"first.txt\nsecond.txt\n{slides[1]}\n")
+    second.write_text(f"{slides[0]}\nfirst.txt\n{'x' * 5000}\n")
+    assert expand_paths([first])[:2] == [slides[0], tmp_path / ("x" * 5000)]
+    assert expand_paths([first])[2:] == [slides[1]]
+    only = tmp_path / "self.txt"
+    only.write_text("self.txt\n")
+    with pytest.raises(SlideError, match="names no slide"):
+        expand_paths([only])
+
+
+def test_slide_mpp_is_for_slides_that_do_not_say(indexed: Path, slides: list[Path], model: Any, tmp_path: Path) -> None:
+    silent = draw_slide(tmp_path / "silent.tif", 7, mpp=None)
+    saying = draw_slide(tmp_path / "saying.tif", 8)
+    report = index_slides(indexed, [slides[0], silent, saying], model, slide_mpp=1.0)
+    by_name = {Path(slide.path).name: slide for slide in report.slides}
+    assert by_name["S00-A.tif"].state == "skipped"
+    assert "--slide-mpp was not used" in by_name["saying.tif"].message
+    assert by_name["silent.tif"].message == ""
+    with open_archive(indexed) as archive:
+        rows = {row.name: row for row in archive.slides()}
+    assert (rows["S00-A.tif"].mpp, rows["S00-A.tif"].tiles, rows["silent.tif"].mpp) == (0.5, TILES, 1.0)
+    assert (rows["saying.tif"].mpp, rows["saying.tif"].tiles) == (0.5, TILES)
+    with pytest.raises(ConfigError, match=r"0\.02 to 100"):
+        index_slides(indexed, [silent], model, slide_mpp=0.0)
+
+
+def test_the_same_squares_at_another_scale_are_told_and_the_heat_map_still_comes(
+    indexed: Path, slides: list[Path], model: Any
+) -> None:
+    report = index_slides(indexed, slides[:1], model, TileSpec(mpp=0.25, px=128))
+    assert (report.slides[0].state, report.tiles) == ("done", 0)
+    assert report.slides[0].message.startswith("no new tiles were made: 66 squares")
+    with open_archive(indexed) as archive:
+        assert heatmap(archive, model, "S00-A.tif", "fat").mpp == 0.5
