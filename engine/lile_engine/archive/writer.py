@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import sqlite3
 import unicodedata
@@ -42,6 +43,7 @@ from lile_engine.model.protocol import ModelIdentity
 SLIDE_FILES = "slides"  # a folder per slide, named by identity, for what belongs to it (regions); goes with the slide
 # After a kill so many new vectors, or this share of all, must at most be added to the index again.
 _SAVE_EVERY, _SAVE_SHARE = 50_000, 0.2
+_INDEX_FILE = re.compile(r"(?:tile|caption)-(\d+)(?:-\d+)?\.(?:json|hnsw)(\.tmp)?")  # as `HnswIndex` names them
 _EDITABLE = {"case", "organ", "stain", "tags", "path"}
 
 
@@ -411,7 +413,8 @@ class WritableLocalArchive(LocalArchive):
                 path.unlink(missing_ok=True)
         spaces = {str(row[0]) for row in self._db.execute("SELECT id FROM spaces")}
         for path in (self.folder / db.INDEX).iterdir():
-            if path.name.partition(".")[0].split("-")[1] not in spaces or path.suffix == ".tmp":
+            ours = _INDEX_FILE.fullmatch(path.name)  # what a file manager leaves there is none of our business
+            if ours is not None and (ours[1] not in spaces or ours[2]):
                 path.unlink(missing_ok=True)
 
     def _new_ids(self, kind: Kind, number: int) -> Ids:

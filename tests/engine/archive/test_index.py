@@ -101,3 +101,17 @@ def test_only_the_newest_index_file_is_kept(filled: tuple[Path, Any], make: Any)
         archive.add_tiles(slide, make.grid(3), 0.5, make.units(3), make.tokens(3))
     assert len(list((folder / "index").glob("tile-1-*"))) == 1
     assert np.all([path.suffix != ".tmp" for path in (folder / "index").iterdir()])
+
+
+def test_a_foreign_file_beside_the_index_is_left_alone(filled: tuple[Path, Any]) -> None:
+    folder = filled[0] / "index"
+    foreign = [folder / name for name in (".DS_Store", "notes.txt", "._tile-1.json", "tile-old.hnsw", "Thumbs-1.db")]
+    for path in foreign:
+        path.touch()
+    (folder / "tile-1-7.hnsw.tmp").touch()
+    (folder / "tile-99.json").touch()
+    open_archive(filled[0], write=True).close()
+    assert all(path.exists() for path in foreign)
+    assert not (folder / "tile-1-7.hnsw.tmp").exists()
+    assert not (folder / "tile-99.json").exists()
+    assert (folder / "tile-1.json").exists()
