@@ -22,6 +22,8 @@ DATABASE = "archive.db"
 VECTORS = "vectors"
 INDEX = "index"
 _SNAPSHOT_TRIES = 5
+_WAIT_MS = 30_000  # for another connection to commit
+_READERS_WAIT_MS = 5_000  # for a reader to come to an end
 
 SLIDE_COLUMNS = 'id, path, identity, name, width, height, mpp, "case", organ, stain, tags, tiles'
 CAPTION_COLUMNS = 'id, text, source, "case", tags, slide, x, y, size'
@@ -38,12 +40,30 @@ def database_path(folder: Path) -> Path:
 def connect_to_write(path: Path, group: int | None = None) -> sqlite3.Connection:
     """A connection that waits for the disk at every commit, in WAL mode, and wipes what it deletes."""
     os.close(open_private(path, os.O_RDWR | os.O_CREAT, group))  # SQLite gives -wal and -shm the same mode
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")
     return connection
+
+
+class StillRead(ArchiveError):
+    """A reader keeps the log of the database from being emptied."""
+
+
+def empty_log(connection: sqlite3.Connection) -> None:
+    """Brings the log into the database and empties it; raises `StillRead` while somebody reads an older state."""
+    connection.execute(f"PRAGMA busy_timeout = {_READERS_WAIT_MS}")
+    try:
+        busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {_WAIT_MS}")
+    if busy:
+        raise StillRead(
+            "Erasing is not finished: another program is reading the archive; close it and run the same command again."
+        )
 
 
 class ReadConnection:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -105,6 +106,20 @@ def write_atomic(path: Path, data: bytes, group: int | None = None) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_dir(path.parent)
+
+
+def remove_tree(folder: Path) -> None:
+    """Deletes a folder if it is there; raises `ArchiveError` if anything of it cannot be deleted."""
+    try:
+        shutil.rmtree(folder)
+    except FileNotFoundError:
+        if folder.exists():
+            raise
+    except OSError as error:
+        raise ArchiveError(
+            f"The folder {folder} cannot be deleted ({error.strerror or error}); have its owner allow it or delete it, "
+            "and run the same command again."
+        ) from error
 
 
 def sync_dir(path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +17,11 @@ import numpy as np
 from lile_engine.archive import database as db
 from lile_engine.archive.appending import SegmentWriter, space_model
 from lile_engine.archive.feeding import IndexFeeder
-from lile_engine.archive.filesystem import network_type
+from lile_engine.archive.filesystem import network_type, remove_tree
 from lile_engine.archive.index import HnswIndex
 from lile_engine.archive.local import LocalArchive, guarded
 from lile_engine.archive.lock import WriterLock
+from lile_engine.archive.removal import Removal, choose, drop_reports
 from lile_engine.archive.rows import (
     Bools,
     CaptionRow,
@@ -58,8 +58,10 @@ class WritableLocalArchive(LocalArchive):
         self._stores = SegmentWriter(self._db, self._vectors_dir, self._group)
         try:
             self._sweep()
-            if db.get_meta(self._db, "erase"):
-                self._finish_erasing()
+            self._was_erasing = bool(db.get_meta(self._db, "erase"))
+            if self._was_erasing:
+                with contextlib.suppress(db.StillRead):  # writing can go on; the next that opens it tries again
+                    self._finish_erasing()
         except BaseException:
             self._release()
             raise
@@ -226,7 +228,7 @@ class WritableLocalArchive(LocalArchive):
     @guarded
     def remove_captions(self, ids: Sequence[int] | Ids) -> None:
         """Removes captions with their vectors and tokens."""
-        self._remove([], [int(caption) for caption in ids], erase=True)
+        self._remove(choose((), None, None), [int(caption) for caption in ids], erase=True)
 
     # ---- removing --------------------------------------------------------------------------------------------------
 
@@ -238,47 +240,57 @@ class WritableLocalArchive(LocalArchive):
         returns. Without it only the tiles go, as before indexing a slide anew: from every answer at once, and their
         room in the search index is given back later, which is quicker.
         """
-        slides = [
-            row
-            for row in self.slides()
-            if slide in {row.identity, row.name, row.path} or (case is not None and row.case_key == case)
-        ]
-        names = [name for row in slides for name in (row.identity, row.name, row.path)] if erase else []
-        captions = [row[0] for row in self._select("SELECT id FROM captions WHERE slide IN", names)]
+        removal = choose(self.slides(), slide, case)
+        captions: list[int] = []
+        if erase:
+            found = self._select('SELECT id, slide, "case" FROM captions WHERE slide IN', removal.names | removal.bare)
+            captions = [row[0] for row in found if removal.takes_caption(row[1], row[2])]
         if case is not None and erase:
             captions += [row[0] for row in self._db.execute('SELECT id FROM captions WHERE "case" = ?', (case,))]
-        if not slides and not captions:
+        if not removal.slides and not captions:
+            if self._was_erasing:  # an earlier call was interrupted after the rows had gone
+                self._finish_erasing()
+                return ()
             what = f"slide {slide}" if slide is not None else f"case {case}"
             raise ArchiveError(f"There is no {what} in the archive {self.folder}; `lile archive status` lists them.")
-        self._remove(slides, sorted(set(captions)), erase)
-        return tuple(slides)
+        self._remove(removal, sorted(set(captions)), erase)
+        return removal.slides
 
-    def _remove(self, slides: list[SlideRow], captions: list[int], erase: bool) -> None:
+    def _remove(self, removal: Removal, captions: list[int], erase: bool) -> None:
         self._feeder.settle()
         self._stores.close()
+        for row in removal.slides if erase else ():  # first: where that fails, the command can be run again
+            remove_tree(self.folder / SLIDE_FILES / row.identity)
         with self._transaction():
             for (space,) in self._db.execute("SELECT id FROM spaces").fetchall() if captions else []:
                 self._stores.drop_captions(space, set(captions))
             for start in range(0, len(captions), 500):
                 part = captions[start : start + 500]
                 self._db.execute(f"DELETE FROM captions WHERE id IN ({','.join('?' * len(part))})", part)
-            for row in slides:
+            if erase and removal.slides:
+                drop_reports(self._db, removal, {row.path for row in self.slides()})
+            for row in removal.slides:
                 self._db.execute("DELETE FROM run_slides WHERE slide_id = ? OR path = ?", (row.id, row.path))
                 self._db.execute("DELETE FROM slides WHERE id = ?", (row.id,))
             if erase:
                 db.set_meta(self._db, "erase", "1")
         self._known = (0, set())
-        for row in slides if erase else ():
-            shutil.rmtree(self.folder / SLIDE_FILES / row.identity, ignore_errors=True)
         self._sweep()
         if erase:
+            self._was_erasing = True
             self._finish_erasing()
+            self._was_erasing = False
 
     def _finish_erasing(self) -> None:
-        """Builds the indexes anew and empties the log of the database, so that no trace of what was removed stays."""
-        self.rebuild_index()
+        """Builds the indexes anew and empties the log of the database, so that no trace of what was removed stays.
+
+        The flag ``erase`` stays until that is done: "1", then "log" when only the log is left to be emptied.
+        """
+        if db.get_meta(self._db, "erase") == "1":
+            self.rebuild_index()
+            db.set_meta(self._db, "erase", "log")
+        db.empty_log(self._db)
         self._db.execute("DELETE FROM meta WHERE key = 'erase'")
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     # ---- another model ---------------------------------------------------------------------------------------------
 

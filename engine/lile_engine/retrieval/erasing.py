@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lile_engine.archive import SlideRow, open_archive
+from lile_engine.archive.filesystem import clear_errors, remove_tree, write_atomic
+from lile_engine.archive.removal import Removal, choose, file_name
 from lile_engine.model.library import TRAINED_ON
 from lile_engine.paths import home_dir, logs_dir, models_dir
 
@@ -43,45 +44,59 @@ def erase(archive_dir: Path | str, *, slide: str | None = None, case: str | None
     """Removes a slide (identity, name or path) or a whole case for good: rows, vectors, tokens, regions, training
     pairs with their images, saved questions, log lines, its place among recent slides.
 
-    Raises `ArchiveError` if the archive has no such thing.
+    What this computer keeps goes before the archive forgets whose it is, and so an interrupted call is finished by the
+    same call again. Raises `ArchiveError` if the archive has no such thing, or something cannot be deleted.
     """
     with open_archive(archive_dir, write=True) as archive:
+        removal = choose(archive.slides(), slide, case)
+        lines = pairs = 0
+        if removal.slides or any(row.case == case for row in archive.all_captions() if case is not None):
+            with clear_errors(str(home_dir())):
+                lines, pairs = _clean_home(removal)
         before = archive.status().captions
         gone = archive.remove(slide=slide, case=case)
         captions = before - archive.status().captions
-    names = _names(gone, case)
-    for row in gone:
-        shutil.rmtree(home_dir() / "regions" / row.identity, ignore_errors=True)
+    models = _models_trained_on(removal.names | removal.bare)
+    return Erasure(str(archive_dir), tuple(row.path for row in gone), captions, lines, pairs, tuple(models))
+
+
+def _clean_home(removal: Removal) -> tuple[int, int]:
+    """Takes the slides out of the user's folder; returns how many log lines and training pairs went."""
+    for row in removal.slides:
+        remove_tree(home_dir() / "regions" / row.identity)
         _forget_mpp(row)
-    _forget_recent({row.path for row in gone})
-    lines = sum(_without_lines(path, _spelled_in(names)) for path in sorted(logs_dir().glob("*.log*")))
-    pairs = sum(_without_pairs(path, names) for path in sorted(home_dir().glob("pairs/**/*.jsonl")))
-    _without_lines(home_dir() / "questions.jsonl", lambda line: _names_one(line, names))
-    return Erasure(
-        str(archive_dir), tuple(row.path for row in gone), captions, lines, pairs, tuple(_models_trained_on(names))
-    )
+    _forget_places({row.path for row in removal.slides})
+    lines = sum(_without_lines(path, _spelled_in(removal)) for path in sorted(logs_dir().glob("*.log*")))
+    pairs = sum(_without_pairs(path, removal) for path in sorted(home_dir().glob("pairs/**/*.jsonl")))
+    _without_lines(home_dir() / "questions.jsonl", lambda line: _names_one(line, removal))
+    return lines, pairs
 
 
-def _names(gone: tuple[SlideRow, ...], case: str | None) -> set[str]:
-    """The strings by which the slides or the case may be named elsewhere."""
-    names = {name for row in gone for name in (row.path, row.name, row.identity)}
-    return names | ({case} if case else set())
-
-
-def _spelled_in(names: set[str]) -> Callable[[str], bool]:
+def _spelled_in(removal: Removal) -> Callable[[str], bool]:
     """Tells whether a line of text holds one of the names as a word of its own (case 12 is not in case 123)."""
+    sure, bare, others = (_words(names) for names in (removal.names, removal.bare, removal.others))
+    return lambda line: sure(line) or (bare(line) and not others(line))
+
+
+def _words(names: frozenset[str]) -> Callable[[str], bool]:
     spelled = names | {json.dumps(name)[1:-1] for name in names}  # in JSON, backslashes and umlauts are escaped
-    found = re.compile("|".join(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in sorted(spelled)))
+    found = re.compile("|".join(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in sorted(spelled)) or r"(?!)")
     return lambda line: found.search(line) is not None
 
 
-def _names_one(line: str, names: set[str]) -> bool:
+def _names_one(line: str, removal: Removal) -> bool:
     """Whether a JSON line has one of the names, or a path that ends in one, among its values."""
     try:
-        values = set(_strings(json.loads(line)))
+        content = json.loads(line)
     except ValueError:
-        return _spelled_in(names)(line)
-    return not names.isdisjoint(values | {re.split(r"[/\\]", value)[-1] for value in values})
+        return _spelled_in(removal)(line)
+    values = set(_strings(content))
+    values |= {file_name(value) for value in values}
+    if not values.isdisjoint(removal.names):
+        return True
+    case = content.get("case") if isinstance(content, dict) else None
+    other = bool(case) and case not in removal.cases
+    return not other and not values.isdisjoint(removal.bare) and values.isdisjoint(removal.others)
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -93,18 +108,18 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(part)
 
 
-def _without_pairs(path: Path, names: set[str]) -> int:
+def _without_pairs(path: Path, removal: Removal) -> int:
     """Takes training pairs out of a list, and the images beside it that only they name; returns how many went."""
     gone: list[str] = []
 
     def goes(line: str) -> bool:
-        found = _names_one(line, names)
+        found = _names_one(line, removal)
         if found:
             gone.append(line)
         return found
 
     count = _without_lines(path, goes)
-    left = set().union(*(_images(line) for line in path.read_text("utf-8", "surrogateescape").splitlines()))
+    left = set().union(*map(_images, _lines(path)))
     for image in set().union(*map(_images, gone)) - left:
         file = (path.parent / image).resolve()
         if path.parent.resolve() in file.parents:  # a slide of the user's own elsewhere is not ours to delete
@@ -121,12 +136,18 @@ def _images(line: str) -> set[str]:
     return {image} if isinstance(image, str) and image else set()
 
 
+def _lines(path: Path) -> list[str]:
+    """The lines of a file with their ends; only a line feed ends one, other separators may stand in JSON text."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
+            return list(stream)
+    except FileNotFoundError:
+        return []
+
+
 def _without_lines(path: Path, goes: Callable[[str], bool]) -> int:
     """Rewrites a text file without some of its lines; returns how many went."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines(keepends=True)
-    except OSError:
-        return 0
+    lines = _lines(path)
     kept = [line for line in lines if not goes(line)]
     if len(kept) < len(lines):
         # In place: a running program that appends to the file keeps the right one.
@@ -138,17 +159,25 @@ def _without_lines(path: Path, goes: Callable[[str], bool]) -> int:
     return len(lines) - len(kept)
 
 
-def _forget_recent(paths: set[str]) -> None:
-    """Takes slides off the list of those that were open lately."""
+def _forget_places(paths: set[str]) -> None:
+    """Takes slides off the lists of those that are open or were lately, and forgets their folder."""
     path = home_dir() / "settings.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        recent = settings["recent_slides"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, ValueError):
         return
-    if isinstance(recent, list) and not paths.isdisjoint(recent):
-        settings["recent_slides"] = [one for one in recent if one not in paths]
-        path.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    if not isinstance(settings, dict):
+        return
+    places = {os.path.abspath(one) for one in paths}
+    kept = dict(settings)
+    for key in ("open_slides", "recent_slides"):
+        if isinstance(settings.get(key), list):
+            kept[key] = [one for one in settings[key] if os.path.abspath(str(one)) not in places]
+    folder = settings.get("last_folder")
+    if folder and os.path.abspath(str(folder)) in {os.path.dirname(place) for place in places}:
+        kept["last_folder"] = ""
+    if kept != settings:
+        write_atomic(path, json.dumps(kept, indent=1).encode())
 
 
 def _forget_mpp(row: SlideRow) -> None:
@@ -159,10 +188,10 @@ def _forget_mpp(row: SlideRow) -> None:
     except (OSError, ValueError):
         return
     if isinstance(known, dict) and known.pop(row.identity, None) is not None:
-        path.write_text(json.dumps(known), encoding="utf-8")
+        write_atomic(path, json.dumps(known).encode())
 
 
-def _models_trained_on(names: set[str]) -> list[str]:
+def _models_trained_on(names: frozenset[str]) -> list[str]:
     """The user's models whose list of what they were trained on holds one of the names."""
     found = []
     for path in sorted(models_dir().glob(f"*/{TRAINED_ON}")):
