@@ -319,11 +319,11 @@ class MainWindow(QMainWindow):
         self.open_slides([path])
 
     def _on_demo(self, slides: list[str]) -> None:
-        """Opens the demo slides; they are shown too, unless the user looks at another slide already."""
-        shown = self.desk.current
-        self.desk.open(slides)
-        if shown is not None:
-            self.desk.show(shown.path)
+        """Lists the demo slides; the first is shown only where the user has named or opened no slide."""
+        if self.desk.slides.entries():
+            self.desk.add(slides)
+        else:
+            self.desk.open(slides)
 
     # -- engine, archive, training ----------------------------------------------------------------------------------
     def _on_engine(self) -> None:

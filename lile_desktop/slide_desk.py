@@ -74,12 +74,17 @@ class SlideDesk(QObject):
 
     def open(self, paths: Iterable[str | Path]) -> None:
         """Opens slides and shows the first of them."""
+        found = self.add(paths)
+        if found:
+            self.show(found[0])
+
+    def add(self, paths: Iterable[str | Path]) -> list[str]:
+        """Opens slides into the list; what is shown, or will be as soon as it is open, stays. Gives their paths."""
         found = slides_in(paths)
         for path in found:
             if self.slides.add(path):
                 when_done(self._readers.open(path), self, partial(self._on_open, path), partial(self._on_failure, path))
-        if found:
-            self.show(found[0])
+        return found
 
     def show(self, path: str) -> None:
         """Shows an open slide, or one that is being opened as soon as it is."""

@@ -81,8 +81,8 @@ def world(built_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def window(world: World, qtbot: QtBot, qapp: object) -> Iterator[MainWindow]:
-    """The real window on the small archive, its engine and readers running."""
+def bare_window(world: World, qtbot: QtBot, qapp: object) -> Iterator[MainWindow]:
+    """The real window on the small archive, before it has begun: no slide is open and no engine runs."""
     settings = SettingsStore()
     settings.update(archive=str(world.demo.archive), results=12)
     apply_theme(qapp, LIGHT)  # type: ignore[arg-type]
@@ -90,6 +90,12 @@ def window(world: World, qtbot: QtBot, qapp: object) -> Iterator[MainWindow]:
     qtbot.addWidget(shown)
     shown.resize(1280, 800)
     shown.show()
-    shown.begin([str(world.demo.slides[0])])
     yield shown
     shown.shut_down()
+
+
+@pytest.fixture
+def window(bare_window: MainWindow, world: World) -> MainWindow:
+    """The real window on the small archive, its engine and readers running."""
+    bare_window.begin([str(world.demo.slides[0])])
+    return bare_window

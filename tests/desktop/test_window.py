@@ -199,6 +199,31 @@ def test_slides_are_dropped_onto_the_window(window: MainWindow, qtbot: QtBot, wo
     assert window.settings.value.recent_slides[0].endswith("two.tif")
 
 
+def test_a_slide_named_at_the_start_is_shown_and_not_the_demo(
+    bare_window: MainWindow, qtbot: QtBot, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named, demo = str(world.demo.slides[1]), str(world.demo.slides[0])
+    archive = bare_window.archive
+    monkeypatch.setattr(archive, "begin", lambda: archive.demo_ready.emit([demo]))  # the demo is there already
+    bare_window.begin([named])
+    qtbot.waitUntil(lambda: len(bare_window.desk.open_infos()) == 2, timeout=LONG)
+    assert bare_window.view.slide is not None
+    assert bare_window.view.slide.path == named
+    assert [entry.path for entry in bare_window.desk.slides.entries()] == [named, demo]
+
+
+def test_the_demo_is_shown_where_no_slide_was_named(
+    bare_window: MainWindow, qtbot: QtBot, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demo = [str(path) for path in world.demo.slides]
+    archive = bare_window.archive
+    monkeypatch.setattr(archive, "begin", lambda: archive.demo_ready.emit(demo))
+    bare_window.begin([])
+    qtbot.waitUntil(lambda: len(bare_window.desk.open_infos()) == 2, timeout=LONG)
+    assert bare_window.view.slide is not None
+    assert bare_window.view.slide.path == demo[0]
+
+
 def test_regions_stay_with_their_slide(window: MainWindow, qtbot: QtBot, world: Any) -> None:
     qtbot.waitUntil(lambda: window.view.slide is not None, timeout=LONG)
     window.view.submit_region(Region.rectangle(400, 400, 300, 300))
