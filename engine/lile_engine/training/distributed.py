@@ -11,6 +11,7 @@ Everything is the identity for one process, so the same code serves both.
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -101,6 +102,7 @@ def join_ranks(device: torch.device) -> Ranks:
 def leave_ranks() -> None:
     """Ends the meeting, where there was one."""
     if dist.is_available() and dist.is_initialized():
+        gc.collect()  # what still holds the group would end its threads after the group is gone, and abort the process
         dist.destroy_process_group()
 
 

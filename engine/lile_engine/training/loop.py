@@ -152,6 +152,7 @@ def train(
             load_best(config.state_dir, ema)
         identity = _finish(config, ema, supply, check, datasets, validation, start, record)
     identity = ranks.told(identity)
+    ranks.wait()  # nobody leaves while another still hears
     assert identity is not None
     return TrainReport(
         output=str(config.output),
