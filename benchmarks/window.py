@@ -114,7 +114,7 @@ def gaps_while_working(slide: Path, seconds: float) -> dict[str, float]:
             window.view.zoom_by(1.4 if window.view.view.scale < 0.5 else 0.3)
         window.view.pan_by(float(chance.uniform(-40, 40)), float(chance.uniform(-40, 40)))
         app.processEvents()
-        time.sleep(0.004)
+        time.sleep(0.004)  # the pace of a hand: without it this loop itself would keep the thread from its beats
     heart.stop()
     running = window.jobs.running is not None
     window.shut_down()

@@ -213,7 +213,7 @@ def class_rows(data: Path, written: Written | None = None) -> Iterator[tuple[str
     for (source, row), digest in zip(rows, digests, strict=True):
         if len(seen[source, digest]) > 1:
             continue
-        own = written.tiles.get(str(Path(row["image"]).relative_to(data).as_posix()))
+        own = written.tiles.get(Path(row["image"]).relative_to(data).as_posix())
         if own is not None:
             tumour = _TUMOUR_TERMS.get(row.pop("group"))
             texts = row["captions"] if tumour is None or (tumour[0] in own["tissues"]) == tumour[1] else []
