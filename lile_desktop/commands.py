@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QObject
@@ -53,13 +54,13 @@ class Commands(QObject):
         if entry is not None and entry.info is not None:
             PropertiesDialog(entry.info, self._desk.associated, self._window).exec()
 
-    def give_mpp(self) -> None:
-        """Asks for the scale of the slide in view and opens it again with it."""
+    def give_mpp(self, then: Callable[[], object] | None = None) -> None:
+        """Asks for the scale of the slide in view and opens it again with it; ``then`` what waited for the scale."""
         entry = self._desk.current
         if entry is not None:
             mpp = ask_mpp(entry.name, self._window)
             if mpp is not None:
-                self._desk.reopen(entry.path, mpp)
+                self._desk.reopen(entry.path, mpp, then)
 
     def save_picture(self) -> None:
         """Saves what the canvas shows."""
@@ -111,7 +112,7 @@ class Commands(QObject):
         if entry is None or entry.info is None:
             return
         if entry.info.mpp is None:
-            self.give_mpp()
+            self.give_mpp(self.index_this)
             return
         self._archive.index([entry.path], entry.info.mpp)
 

@@ -114,6 +114,7 @@ class EngineClient(QObject):
         self.state = EngineState.OFF
         self.info: EngineInfo | None = None
         self._setup: EngineSetup | None = None
+        self._failure: Notice | None = None  # why nothing is loaded
         self._process: EngineProcess | None = None
         self._queue: list[tuple[int, int, Ticket, Call]] = []
         self._order = itertools.count()
@@ -164,12 +165,13 @@ class EngineClient(QObject):
             self._process = None
 
     def _on_loaded(self, info: EngineInfo) -> None:
-        self.info = info
+        self.info, self._failure = info, None
         self._set_state(EngineState.READY)
         self.loaded.emit(info)
 
     def _on_load_failed(self, notice: Notice) -> None:
         self.info = None
+        self._failure = notice
         self._set_state(EngineState.FAILED)
         self.notice.emit(notice)
 
@@ -244,7 +246,7 @@ class EngineClient(QObject):
     def _fail_queue(self) -> None:
         waiting, self._queue = self._queue, []
         for _, _, ticket, _ in waiting:
-            notice = Notice(tr("The engine is not running: see the message above, then Tools, Restart engine."))
+            notice = self._failure or Notice(tr("The engine is not running; choose Tools, Restart engine."))
             self._end(ticket, lambda t=ticket, n=notice: t.failed.emit(n))  # type: ignore[misc]
 
     def _on_reply(self, reply: Reply) -> None:

@@ -191,6 +191,7 @@ class MainWindow(QMainWindow):
         if crash:
             sentence = tr("LILE Desktop ended unexpectedly the last time; your slides are opened again.")
             self.notices.show_notice(Notice(sentence, crash, Level.WARNING))
+        self.viewer.set_archive([], self.archive.archive)  # regions kept there are shown before it is loaded, if it can
         still_there = [path for path in self.settings.value.open_slides if Path(path).exists()]
         if slides or still_there:
             self.open_slides(slides or still_there)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from dataclasses import dataclass
 from enum import Enum
@@ -28,12 +29,31 @@ class Notice:
     level: Level = Level.ERROR
 
 
+# What the engine's sentences name for the shell, and what a person in the window chooses for the same.
+_IN_THE_WINDOW = (
+    (
+        r"make one with `lile archive init[^`]*`",
+        "choose Archive, Open archive, where it lies now, or Archive, Use demo archive",
+    ),
+    (r"`lile index`", "Archive, Index slides"),
+    (r"`lile archive reembed`", "Archive, Use another model"),
+    (r"[;,] see: lile models list", "; choose Archive, Use the bundled model, or put the model's folder back."),
+)
+
+
+def for_the_window(sentence: str) -> str:
+    """An engine's sentence with the menu in place of a shell command that the menu has too."""
+    for command, choice in _IN_THE_WINDOW:
+        sentence = re.sub(command, tr(choice), sentence)
+    return sentence
+
+
 def notice_from(error: BaseException, doing: str) -> Notice:
     """A notice for ``error`` that happened while ``doing`` ("opening the slide"); the log gets the traceback."""
     details = "".join(traceback.format_exception(error))
     logging.getLogger("lile_desktop").error("while %s\n%s", doing, details)
     if isinstance(error, LileError):
-        return Notice(str(error), details)
+        return Notice(for_the_window(str(error)), details)
     return Notice(tr("An unexpected problem came up while {0}: {1}.").format(doing, _first_line(error)), details)
 
 

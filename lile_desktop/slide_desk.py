@@ -125,12 +125,13 @@ class SlideDesk(QObject):
         self._flight = (path, rect)
         self.open([path])
 
-    def reopen(self, path: str, mpp: float) -> None:
-        """Opens a slide again with the scale that the user says it has, in microns per level-0 pixel."""
+    def reopen(self, path: str, mpp: float, then: Callable[[], object] | None = None) -> None:
+        """Opens a slide again with the scale that the user says it has, in microns per level-0 pixel; ``then`` is
+        called if it is still the slide in view."""
         when_done(
             self._readers.open(path, mpp),
             self,
-            lambda info: self._on_reopened(path, info),
+            lambda info: self._on_reopened(path, info, then),
             lambda error: self.notice.emit(notice_from(error, f"opening {Path(path).name}")),
         )
 
@@ -175,12 +176,14 @@ class SlideDesk(QObject):
             lambda pixels: self.slides.set_thumbnail(path, pixmap_from_bgra(pixels)),
         )
 
-    def _on_reopened(self, path: str, info: SlideInfo) -> None:
+    def _on_reopened(self, path: str, info: SlideInfo, then: Callable[[], object] | None) -> None:
         if info.mpp is not None:
             remember_mpp(info.identity, info.mpp)  # asked once
         self.slides.set_info(path, info)
         if self.current is not None and self.current.path == path:
             self._set_current(self.slides.find(path))
+            if then is not None:
+                then()
 
     def _on_failure(self, path: str, error: BaseException) -> None:
         notice = notice_from(error, f"opening {Path(path).name}")

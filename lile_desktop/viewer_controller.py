@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -35,21 +36,22 @@ from lile_desktop.tissue_layer import TISSUE, TissueLayer
 from lile_desktop.viewer import RasterOverlay
 from lile_desktop.viewer.annotations import Annotation
 from lile_desktop.viewer.autosave import FILE_NAME as REGIONS_FILE
-from lile_desktop.viewer.autosave import Autosave, regions_file
+from lile_desktop.viewer.autosave import Autosave, archived_file, own_file, regions_file
 from lile_desktop.viewer.view_state import Rect
 from lile_engine.answers import Answer, AttentionAnswer, EngineInfo, HeatAnswer, RegionRequest
 from lile_engine.archive.rows import SlideRow
 from lile_engine.retrieval.results import Hit
-from lile_engine.slides import SlideInfo, TileSpec, tile_size
+from lile_engine.slides import Region, SlideInfo, TileSpec, tile_size
 
 NO_SLIDE = "Open a slide with Ctrl+O, or drop one here."
 
 
 class ViewerController(QObject):
-    """``mpp_wanted`` asks for the scale of the slide in view; ``changed`` tells that actions may be possible or not."""
+    """``mpp_wanted`` asks for the scale of the slide in view and carries what to call once it is known; ``changed``
+    tells that actions may be possible or not."""
 
     notice = Signal(object)
-    mpp_wanted = Signal()
+    mpp_wanted = Signal(object)  # a function without arguments
     changed = Signal()
 
     def __init__(
@@ -110,7 +112,8 @@ class ViewerController(QObject):
         self.show_region()
 
     def set_archive(self, rows: list[SlideRow], folder: str = "") -> None:
-        """The slides that are in the archive now, and its folder; their regions are kept there."""
+        """The slides that are in the archive now (none yet while it is being loaded, or if it cannot be), and its
+        folder; their regions are kept there."""
         self._known = {row.identity: row for row in rows}
         self._archive = Path(folder) if folder else None
         self._autosave.flush()  # what lies in the user's folder may move into the archive now
@@ -134,13 +137,19 @@ class ViewerController(QObject):
         entry, annotation = self._desk.current, self._region()
         if entry is None or entry.info is None or annotation is None:
             self.notice.emit(Notice(tr("Draw a rectangle on a slide first (R), then ask about it."), level=Level.INFO))
-            return
-        if entry.info.mpp is None:
-            self.mpp_wanted.emit()
+        elif entry.info.mpp is None:
+            self.mpp_wanted.emit(partial(self._ask_about, annotation.region))
+        else:
+            self._ask_about(annotation.region)
+
+    def _ask_about(self, region: Region) -> None:
+        """Asks about a region of the slide in view, selected still or not."""
+        entry = self._desk.current
+        if entry is None or entry.info is None or entry.info.mpp is None:
             return
         self.clear_layers()
         self._page.answers.clear()
-        request = RegionRequest(entry.path, entry.info.mpp, annotation.region, self._spec())
+        request = RegionRequest(entry.path, entry.info.mpp, region, self._spec())
         self._asker.ask_region(request, self._settings.value.results)
 
     def ask_heat(self) -> None:
@@ -232,8 +241,12 @@ class ViewerController(QObject):
         self.show_region()
 
     def file_of(self, slide: SlideInfo, name: str) -> Path:
-        """Where something is kept of a slide: in the archive if the slide is in it."""
-        return regions_file(slide.identity, self._archive if slide.identity in self._known else None, name)
+        """Where something is kept of a slide: in the archive if the slide is in it, or was when it could be loaded."""
+        folder = self._archive
+        there = folder is not None and (
+            slide.identity in self._known or archived_file(slide.identity, folder, name).exists()
+        )
+        return regions_file(slide.identity, folder if there else None, name)
 
     def show_grid(self, on: bool) -> None:
         """The tiles that the slide in view is cut into, at the scale of tiles in the settings."""
@@ -262,7 +275,8 @@ class ViewerController(QObject):
         slide = self._page.view.slide
         file = self.file_of(slide, REGIONS_FILE) if slide is not None else None
         if file != self._autosave.file:
-            self._autosave.open(file)
+            own = own_file(slide.identity) if slide is not None else None
+            self._autosave.open(file, own if own != file else None)
 
     def close(self) -> None:
         """Saves what is not saved yet."""

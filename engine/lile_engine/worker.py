@@ -130,7 +130,8 @@ def load_engine(setup: EngineSetup) -> EngineInfo:
         if status is not None and status.model.id != model.identity.id:
             raise ArchiveError(
                 f"The archive in {setup.archive} was made with {status.model.name} ({status.model.id}), which differs "
-                f"from {model.identity.name} ({model.identity.id}) of now; embed it again (Archive menu)."
+                f"from {model.identity.name} ({model.identity.id}) of now; embed it again "
+                "with Archive, Use another model."
             )
     except BaseException:
         if archive is not None:

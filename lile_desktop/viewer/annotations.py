@@ -14,6 +14,7 @@ from lile_engine.slides import Region
 from lile_engine.slides.geojson import Annotation as FileAnnotation
 
 UNDO_LIMIT = 500
+BLOCK = 10_000_000  # numbers set aside for a file that is still being read
 
 # Okabe and Ito's colours, told apart with any colour vision and on haematoxylin and eosin
 PALETTE: tuple[tuple[int, int, int], ...] = (
@@ -82,7 +83,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Annotations by their numbers, 1 and up, and where they lie."""
+    """Annotations by their numbers and where they lie."""
 
     items: Mapping[int, Annotation]
     index: ShapeIndex
@@ -94,9 +95,9 @@ def shape_of(annotation: Annotation) -> Shape:
     return Shape(annotation.id, rings, annotation.color, annotation.kind == "region")
 
 
-def prepared(annotations: Iterable[Annotation]) -> Prepared:
-    """Annotations ready for `AnnotationStore.replace_with`; in any thread."""
-    items = {number: replace(annotation, id=number) for number, annotation in enumerate(annotations, 1)}
+def prepared(annotations: Iterable[Annotation], first: int = 1) -> Prepared:
+    """Annotations ready for `AnnotationStore.replace_with` or `take_in`, numbered from ``first``; in any thread."""
+    items = {number: replace(annotation, id=number) for number, annotation in enumerate(annotations, first)}
     index = ShapeIndex()
     index.extend([shape_of(annotation) for annotation in items.values()])
     return Prepared(items, index)
@@ -194,13 +195,28 @@ class AnnotationStore(QObject):
         self.resetting.emit()
         self._items = dict(fresh.items)
         self._index = fresh.index
-        self._ids = itertools.count(len(fresh.items) + 1)
+        self._ids = itertools.count(max(fresh.items, default=0) + 1)
         self._undo.clear()
         self._redo.clear()
         self._selection = ()
         self.revision += 1
         self.changed.emit()
         self.selection_changed.emit()
+
+    def set_aside(self) -> int:
+        """Sets a block of numbers aside for annotations that are still being read; gives the first of them."""
+        first = next(self._ids)
+        self._ids = itertools.count(first + BLOCK)
+        return first
+
+    def take_in(self, fresh: Prepared) -> None:
+        """Put these, numbered by `set_aside`, below what is there. Selection and what can be undone stay."""
+        own = self._items
+        self._items = {**fresh.items, **own}
+        self._index = fresh.index
+        self._index.extend([shape_of(annotation) for annotation in own.values()])
+        self.revision += 1
+        self.changed.emit()
 
     @property
     def undo_title(self) -> str | None:

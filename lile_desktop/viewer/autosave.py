@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,6 +18,18 @@ from lile_engine.paths import home_dir, private_dir
 DELAY_MS = 800
 FILE_NAME = "regions.geojson"
 
+Key = tuple[object, ...]
+
+
+def own_file(identity: str, name: str = FILE_NAME) -> Path:
+    """Where the regions of a slide lie that is in no archive: in the user's own folder."""
+    return home_dir() / "regions" / identity / name
+
+
+def archived_file(identity: str, archive: Path, name: str = FILE_NAME) -> Path:
+    """Where the regions of a slide lie that is in an archive."""
+    return archive / "slides" / identity / name
+
 
 def regions_file(identity: str, archive: Path | None, name: str = FILE_NAME) -> Path:
     """Where the regions of a slide lie (or what else ``name`` is kept of it): with its files in the archive, or in
@@ -24,10 +37,10 @@ def regions_file(identity: str, archive: Path | None, name: str = FILE_NAME) -> 
 
     What was made before the slide came into an archive moves there, so that it goes when the case is removed.
     """
-    own = home_dir() / "regions" / identity / name
+    own = own_file(identity, name)
     if archive is None:
         return own
-    file = archive / "slides" / identity / name
+    file = archived_file(identity, archive, name)
     if own.exists() and not file.exists():
         with contextlib.suppress(OSError):
             private_dir(file.parent)
@@ -44,13 +57,16 @@ class Autosave(QObject):
     failed = Signal(str)  # one sentence
     loaded = Signal()  # what was saved before is in the store
     saved = Signal()
-    _read = Signal(object, object)  # file, annotations or error
+    _read = Signal(int, object)  # which reading, annotations or error
 
     def __init__(self, store: AnnotationStore, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._store = store
         self._file: Path | None = None
+        self._left: Path | None = None  # further regions of the slide, to be brought into the file
+        self._before: frozenset[Key] = frozenset()  # what was there as reading began
         self._loading = False
+        self._readings = 0
         self._dirty = False
         self._closed = False
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="lile-regions")
@@ -66,16 +82,25 @@ class Autosave(QObject):
         """The file in use, None where no slide is shown."""
         return self._file
 
-    def open(self, file: Path | None) -> None:
-        """Load the regions of a slide from its file, and save there from now on; None: there is no slide."""
-        self._save()
-        self._file = file
+    def open(self, file: Path | None, left: Path | None = None) -> None:
+        """Load the regions of a slide from its file, and save there from now on; None: there is no slide.
+
+        What lies in ``left`` as well (drawn while the archive was out of reach) is brought into ``file``. Where the
+        store holds regions still, they are of the same slide: they stay if their file has moved to ``file``.
+        """
+        self.flush() if len(self._store) else self._save()
+        before, self._file, self._left = self._file, file, left
         self._dirty = False
         self._timer.stop()
         if file is None or self._closed:
             return
+        moved = before is None or (file.exists() and not before.exists())
+        if len(self._store) and not moved:
+            self._store.replace_all([])  # what was kept with another archive stays there
+        self._before = frozenset(map(key_of, self._store.all()))
         self._loading = True
-        self._worker.submit(self._load, file)
+        self._readings += 1
+        self._worker.submit(self._load, self._readings, file, left, self._store.set_aside())
 
     def flush(self) -> None:
         """Save now and wait until it is on the disk."""
@@ -90,57 +115,87 @@ class Autosave(QObject):
         self._file = None
         self._worker.shutdown()
 
-    def _load(self, file: Path) -> None:
+    def _load(self, reading: int, file: Path, left: Path | None, first: int) -> None:
         outcome: Prepared | LileError
         try:
-            outcome = prepared(read_annotations(file) if file.exists() else [])
+            outcome = prepared(_read_all(file, left), first)
         except LileError as error:
             outcome = error
-        self._read.emit(file, outcome)
+        self._read.emit(reading, outcome)
 
-    def _take_in(self, file: Path, outcome: Prepared | LileError) -> None:
-        if file != self._file:
+    def _take_in(self, reading: int, outcome: Prepared | LileError) -> None:
+        if reading != self._readings or self._file is None:
             return  # another slide was opened meanwhile
-        here = self._store.all()
+        self._loading = False
         if isinstance(outcome, LileError):
             # A file that cannot be read is never written over: it may be all there is of somebody's work.
             self._file = None
-            self._loading = False
             self.failed.emit(f"{outcome} New regions on this slide are not saved until it is mended or moved away.")
             return
-        read = list(outcome.items.values())
-        known = {(a.kind, a.parts) for a in read} if here else set()
-        drawn = [a for a in here if (a.kind, a.parts) not in known]  # while the file was read, or before it was moved
-        if drawn:
-            self._store.replace_all([*read, *drawn])
-        elif len(read) > len(here):
-            self._store.replace_with(outcome)
-        self._loading = False
-        self._dirty = bool(drawn)
-        if drawn:
+        known = self._known()
+        if known:
+            first = next(iter(outcome.items), 1)
+            outcome = prepared(beside(outcome.items.values(), known), first)
+        if outcome.items:
+            self._store.take_in(outcome)
+        if self._left is not None and self._left.exists():
+            self._dirty = True
+        if self._dirty:
             self._timer.start()
         self.loaded.emit()
 
+    def _known(self) -> frozenset[Key]:
+        """What the file need not bring: it is here, or was here and has been changed or deleted since."""
+        return self._before | frozenset(map(key_of, self._store.all()))
+
     def _on_edit(self) -> None:
-        if self._file is not None and not self._loading:
+        if self._file is not None:
             self._dirty = True
             self._timer.start()
 
     def _save(self) -> None:
         self._timer.stop()
-        if self._file is None or not self._dirty or self._loading:
+        if self._file is None or not self._dirty:
             return
         self._dirty = False
-        self._written = self._worker.submit(self._write, self._file, self._store.all())
+        # While the file is being read it holds more than is here: what is new is added to it.
+        known = self._known() if self._loading else None
+        self._written = self._worker.submit(self._write, self._file, self._left, self._store.all(), known)
 
-    def _write(self, file: Path, annotations: list[Annotation]) -> None:
+    def _write(
+        self, file: Path, left: Path | None, annotations: list[Annotation], known: frozenset[Key] | None
+    ) -> None:
         try:
+            if known is not None:
+                annotations = [*beside(_read_all(file, left), known), *annotations]
             if not annotations:
                 file.unlink(missing_ok=True)
             else:
                 private_dir(file.parent)
                 write_annotations(file, annotations)
+            if left is not None:
+                left.unlink(missing_ok=True)
         except (LileError, OSError) as error:
             self.failed.emit(str(error))
         else:
             self.saved.emit()
+
+
+def key_of(annotation: Annotation) -> Key:
+    """What makes two annotations the same one to a person: all but the number."""
+    return (
+        annotation.kind, annotation.parts, annotation.name, annotation.region_class, annotation.locked,
+    )  # fmt: skip
+
+
+def beside(annotations: Iterable[Annotation], known: frozenset[Key]) -> list[Annotation]:
+    """Those that are not known."""
+    return [one for one in annotations if key_of(one) not in known]
+
+
+def _read_all(file: Path, left: Path | None) -> list[Annotation]:
+    """The annotations of a file, and those of another that it does not hold. Raises `LileError`."""
+    found = read_annotations(file) if file.exists() else []
+    if left is not None and left.exists():
+        found += beside(read_annotations(left), frozenset(map(key_of, found)))
+    return found

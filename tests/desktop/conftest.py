@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
+from lile_desktop.engine_client import EngineState
 from lile_desktop.main_window import MainWindow
 from lile_desktop.settings import SettingsStore
 from lile_desktop.theme import LIGHT, apply_theme
@@ -20,6 +21,7 @@ from lile_engine.demo import Demo, DemoSlide, build_demo
 from lile_engine.phantom.captions import caption
 from tests.tiny_models import tiny_config, write_tokenizer
 
+LONG = 120_000
 SLIDES = (
     DemoSlide("one", "Case 1", 1536, 1536, 3, ("normal mucosa", "adipose", "smooth muscle")),
     DemoSlide("two", "Case 2", 1536, 1536, 4, ("normal mucosa", "necrosis", "squamous epithelium")),
@@ -99,3 +101,12 @@ def window(bare_window: MainWindow, world: World) -> MainWindow:
     """The real window on the small archive, its engine and readers running."""
     bare_window.begin([str(world.demo.slides[0])])
     return bare_window
+
+
+@pytest.fixture
+def ready(window: MainWindow, qtbot: QtBot) -> MainWindow:
+    """The window once slide, engine and archive are there."""
+    qtbot.waitUntil(lambda: window.view.slide is not None, timeout=LONG)
+    qtbot.waitUntil(lambda: window.client.state is EngineState.READY, timeout=LONG)
+    qtbot.waitUntil(lambda: window.archive_page.rows_model.rowCount() == 2, timeout=LONG)
+    return window

@@ -13,7 +13,6 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QAbstractSpinBox, QLineEdit, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
-from lile_desktop.engine_client import EngineState
 from lile_desktop.layers import ATTENTION, HEAT
 from lile_desktop.main_window import MainWindow
 from lile_desktop.notices import Notice
@@ -21,15 +20,6 @@ from lile_desktop.panels.answers_panel import CAPTIONS, PATCHES
 from lile_engine.slides import Region
 
 LONG = 120_000
-
-
-@pytest.fixture
-def ready(window: MainWindow, qtbot: QtBot) -> MainWindow:
-    """The window once slide, engine and archive are there."""
-    qtbot.waitUntil(lambda: window.view.slide is not None, timeout=LONG)
-    qtbot.waitUntil(lambda: window.client.state is EngineState.READY, timeout=LONG)
-    qtbot.waitUntil(lambda: window.archive_page.rows_model.rowCount() == 2, timeout=LONG)
-    return window
 
 
 def answered(window: MainWindow) -> bool:
