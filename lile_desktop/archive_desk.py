@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
 from lile_desktop.engine_client import EngineClient
 from lile_desktop.jobs import Job, JobQueue, JobState
 from lile_desktop.notices import Level, Notice
-from lile_desktop.questions import slides_question
 from lile_desktop.settings import SettingsStore
 from lile_desktop.text import tr
-from lile_desktop.training import TrainRequest, train_config, write_config
-from lile_engine.answers import EngineInfo, EngineSetup
-from lile_engine.archive.rows import SlideRow
 from lile_engine.demo import read_demo
+from lile_engine.later import later
 from lile_engine.paths import demo_dir
+
+if TYPE_CHECKING:
+    from lile_desktop import questions, training
+    from lile_engine import answers
+    from lile_engine.answers import EngineInfo
+    from lile_engine.archive.rows import SlideRow
+else:
+    answers = later("lile_engine.answers")
+    questions = later("lile_desktop.questions")
+    training = later("lile_desktop.training")
 
 BUNDLED = "lile-base"  # the name by which the engine finds the model that comes with the program
 
@@ -94,11 +101,11 @@ class ArchiveDesk(QObject):
             job = self._run(f"Importing {Path(file).name}", ["captions", "import", self.archive, file])
             self._after(job, self._reload)
 
-    def train(self, request: TrainRequest) -> None:
+    def train(self, request: training.TrainRequest) -> None:
         """Fine-tunes the model in use on a folder of pairs."""
         start = self.model_folder() or BUNDLED
-        config = train_config(request, start)
-        job = self._run(f"Training {request.name}", ["train", str(write_config(config))])
+        config = training.train_config(request, start)
+        job = self._run(f"Training {request.name}", ["train", str(training.write_config(config))])
         self.training = job
         self.training_started.emit(job)
         job.finished.connect(lambda: self._on_trained(job, config.output))
@@ -149,10 +156,10 @@ class ArchiveDesk(QObject):
         return bool(self.archive)
 
     def _start_engine(self) -> None:
-        self._client.start(EngineSetup(self.archive, device=self._settings.value.device))
+        self._client.start(answers.EngineSetup(self.archive, device=self._settings.value.device))
 
     def _reload(self) -> None:
-        self._client.start_load(EngineSetup(self.archive, device=self._settings.value.device))
+        self._client.start_load(answers.EngineSetup(self.archive, device=self._settings.value.device))
 
     def _on_demo_built(self, job: Job) -> None:
         self._start_engine()
@@ -181,7 +188,7 @@ class ArchiveDesk(QObject):
         if info.archive is None:
             self.ready.emit(info, [])
             return
-        ticket = self._client.ask("listing the archive", slides_question())
+        ticket = self._client.ask("listing the archive", questions.slides_question())
         ticket.answered.connect(lambda rows: self._tell_ready(info, rows))
         ticket.failed.connect(self.notice)
 

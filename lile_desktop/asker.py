@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from lile_desktop.engine_client import EngineClient, Steps, Ticket
 from lile_desktop.notices import Level, Notice
-from lile_desktop.questions import (
-    heat_question,
-    patch_attention_question,
-    phrase_question,
-    region_attention_question,
-    region_question,
-)
 from lile_desktop.text import tr
 from lile_desktop.words import PhraseWord
-from lile_engine.answers import Answer, AttentionAnswer, PatchPlace, RegionRequest
+from lile_engine.later import later
 from lile_engine.progress import Progress
-from lile_engine.retrieval.results import Hit
+
+if TYPE_CHECKING:
+    from lile_desktop import questions
+    from lile_engine import answers
+    from lile_engine.answers import Answer, AttentionAnswer, PatchPlace, RegionRequest
+    from lile_engine.retrieval.results import Hit
+else:
+    answers = later("lile_engine.answers")
+    questions = later("lile_desktop.questions")
 
 DEFAULT_SECONDS_PER_TILE = 0.03
 
@@ -38,7 +40,7 @@ def place_of(hit: Hit) -> PatchPlace | None:
     """The square of a hit; None for a caption without a place."""
     if hit.slide is None or hit.x is None or hit.y is None or hit.size is None:
         return None
-    return PatchPlace(hit.slide, hit.x, hit.y, hit.size, None if hit.kind == "caption" else hit.id)
+    return answers.PatchPlace(hit.slide, hit.x, hit.y, hit.size, None if hit.kind == "caption" else hit.id)
 
 
 def subject_of(answer: Answer | None, hit: Hit, last_patch: PatchPlace | None) -> Subject | None:
@@ -106,7 +108,7 @@ class Asker(QObject):
     def ask_region(self, request: RegionRequest, results: int) -> None:
         """What is this region, and what is like it?"""
         self.set_subject(None)
-        steps = region_question(request, self.seconds_per_tile(), results)
+        steps = questions.region_question(request, self.seconds_per_tile(), results)
         self._ask(tr("Looking at the region"), tr("looking at the region"), steps, self._on_answer)
 
     def ask_phrase(self, text: str, results: int) -> None:
@@ -116,7 +118,10 @@ class Asker(QObject):
             return
         self.set_subject(None)
         self._ask(
-            tr("Searching"), tr("searching for the phrase"), phrase_question(text.strip(), results), self._on_answer
+            tr("Searching"),
+            tr("searching for the phrase"),
+            questions.phrase_question(text.strip(), results),
+            self._on_answer,
         )
 
     def ask_heat(self, slide: str, identity: str, text: str) -> None:
@@ -124,7 +129,7 @@ class Asker(QObject):
         if not text.strip():
             self.notice.emit(Notice(tr("Type a phrase first; the heat map shows where it fits."), level=Level.INFO))
             return
-        steps = heat_question(identity, slide, text.strip())
+        steps = questions.heat_question(identity, slide, text.strip())
         self._ask(tr("Drawing the heat map"), tr("drawing the heat map"), steps, self.heat_ready.emit)
 
     def cancel(self) -> None:
@@ -149,11 +154,11 @@ class Asker(QObject):
         place = (word.start, word.end) if word is not None else None
         region = subject.region
         if region is not None and region.region is not None and region.state is not None:
-            steps = region_attention_question(
+            steps = questions.region_attention_question(
                 region.question, region.region.slide, region.state.tiles, subject.text, place
             )
         elif subject.patch is not None:
-            steps = patch_attention_question(subject.patch, subject.text, place)
+            steps = questions.patch_attention_question(subject.patch, subject.text, place)
         else:
             return
         ticket = self._client.ask("drawing the attention map", steps)

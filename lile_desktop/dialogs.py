@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPixmap
@@ -28,9 +29,11 @@ from lile_desktop.slide_list import scale_text
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 from lile_engine import __version__
-from lile_engine.answers import EngineInfo
-from lile_engine.slides import SlideInfo
 from lile_engine.slides.mpp import is_plausible
+
+if TYPE_CHECKING:
+    from lile_engine.answers import EngineInfo
+    from lile_engine.slides import SlideInfo
 
 LABEL_IMAGES = ("label", "macro")  # the label shows the patient's name, and a macro photo shows the label
 

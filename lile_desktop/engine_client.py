@@ -13,17 +13,19 @@ import logging
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, SignalInstance
 
 from lile_desktop.engine_process import EngineProcess
 from lile_desktop.notices import Notice, notice_from
 from lile_desktop.text import tr
-from lile_engine.answers import EngineInfo, EngineSetup
 from lile_engine.errors import LileError
 from lile_engine.progress import Progress
-from lile_engine.worker import Reply, load_engine
+
+if TYPE_CHECKING:
+    from lile_engine.answers import EngineInfo, EngineSetup
+    from lile_engine.worker import Reply
 
 
 class Priority(IntEnum):
@@ -287,5 +289,7 @@ class EngineClient(QObject):
 
 
 def _load(setup: EngineSetup) -> Steps:
+    from lile_engine.worker import load_engine
+
     info = yield Call(load_engine, (setup,), Priority.LOAD)
     return info

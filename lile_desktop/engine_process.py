@@ -8,11 +8,16 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
 
-from lile_engine.worker import Reply, serve
+from lile_engine.later import later
+
+if TYPE_CHECKING:
+    from lile_engine import worker
+else:
+    worker = later("lile_engine.worker")
 
 
 class EngineProcess(QObject):
@@ -25,7 +30,7 @@ class EngineProcess(QObject):
         super().__init__(parent)
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs,), name="lile-engine", daemon=True)
+        self._process = context.Process(target=worker.serve, args=(theirs,), name="lile-engine", daemon=True)
         self._process.start()
         theirs.close()
         self._closing = False
@@ -63,7 +68,7 @@ class EngineProcess(QObject):
                 break
             except Exception as error:
                 # A reply that cannot be unpickled must not end the thread that waits for the next one.
-                reply = Reply(error=error)
+                reply = worker.Reply(error=error)
             if not self._closing:
                 self.replied.emit(reply)
         if not self._closing:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lile_desktop.text import tr
-from lile_engine.answers import Answer
-from lile_engine.retrieval.results import Hit
 
-OUTSIDE_WARNING = 0.8  # from here on a picture or phrase lies outside what the model has learned
+if TYPE_CHECKING:
+    from lile_engine.answers import Answer
+    from lile_engine.retrieval.results import Hit
+
+OUTSIDE_WARNING = 0.8  # from here on a picture or phrase counts as outside what the model has learned, and is told
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def hit_tooltip(hit: Hit) -> str:
 def _phrase_warning(answer: Answer) -> str:
     if answer.phrase_outside is None or answer.phrase_outside < OUTSIDE_WARNING:
         return ""
-    return tr("This phrase lies outside what this model has learned; its hits mean little.")
+    return tr("These answers may be outside what the model has learned: nothing it knows is like this phrase.")
 
 
 def answer_texts(answer: Answer, mpps: tuple[float, ...] = ()) -> AnswerTexts:
@@ -111,7 +114,7 @@ def answer_texts(answer: Answer, mpps: tuple[float, ...] = ()) -> AnswerTexts:
     if state is not None and state.failed:
         warnings.append(tr("{0} tiles could not be read.").format(len(state.failed)))
     if state is not None and state.outside is not None and state.outside >= OUTSIDE_WARNING:
-        warnings.append(tr("This region lies outside what this model has learned; take the answer with care."))
+        warnings.append(tr("These answers may be outside what the model has learned: this tissue is unlike its pictures."))
     if mpps and region.spec.mpp not in mpps:
         held = ", ".join(f"{mpp:g}" for mpp in mpps)
         warnings.append(tr("The archive holds tiles at {0} µm/px, so likeness to these means less.").format(held))

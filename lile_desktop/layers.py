@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from lile_desktop.text import tr
 from lile_desktop.viewer.overlays import RasterOverlay, TileBox
-from lile_engine.answers import AttentionAnswer, HeatAnswer
-from lile_engine.retrieval.results import Hit
+from lile_engine.later import later
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lile_engine.answers import AttentionAnswer, HeatAnswer
+    from lile_engine.retrieval.results import Hit
+else:
+    np = later("numpy")
 
 ATTENTION, HEAT = "attention", "heat"
 ATTENTION_OPACITY, HEAT_OPACITY = 0.8, 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QByteArray, QEvent
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
@@ -16,25 +17,20 @@ from lile_desktop.asker import Asker
 from lile_desktop.bookmarks import FILE_NAME as BOOKMARKS_FILE
 from lile_desktop.bookmarks import Bookmarks
 from lile_desktop.commands import Commands
-from lile_desktop.dialogs import AboutDialog
 from lile_desktop.engine_client import EngineClient
 from lile_desktop.jobs import Job, JobQueue
 from lile_desktop.logs import take_crash_report
 from lile_desktop.notices import Level, Notice
 from lile_desktop.pages import Pages
-from lile_desktop.palette import CommandPalette, ShortcutSheet
-from lile_desktop.panels.archive_page import ArchivePage
 from lile_desktop.panels.jobs_bar import JobsBar
 from lile_desktop.panels.notice_bar import NoticeBar, open_log_folder
 from lile_desktop.panels.status_line import StatusLine
-from lile_desktop.panels.training_page import TrainingPage
 from lile_desktop.panels.viewer_page import ViewerPage
 from lile_desktop.settings import SettingsStore, with_recent
 from lile_desktop.slide_desk import SlideDesk
 from lile_desktop.slide_list import SlideEntry, is_scale_typed
 from lile_desktop.text import tr
 from lile_desktop.theme import apply_theme, current_theme, theme_for
-from lile_desktop.training import TrainRequest, model_names
 from lile_desktop.view_actions import bind_regions, bind_view
 from lile_desktop.view_actions import enable as enable_view_actions
 from lile_desktop.viewer.panes import Panes
@@ -42,12 +38,19 @@ from lile_desktop.viewer.slide_menu import SlideMenu, classes_to_keep, kept_clas
 from lile_desktop.viewer.slide_view import SlideView
 from lile_desktop.viewer.tools import TOOLS
 from lile_desktop.viewer_controller import ViewerController
-from lile_engine.answers import EngineInfo
-from lile_engine.archive.rows import SlideRow
+from lile_desktop.warm_up import WarmUp
 from lile_engine.slides.readers import ReaderPool
+
+if TYPE_CHECKING:
+    from lile_desktop.panels.archive_page import ArchivePage
+    from lile_desktop.panels.training_page import TrainingPage
+    from lile_desktop.training import TrainRequest
+    from lile_engine.answers import EngineInfo
+    from lile_engine.archive.rows import SlideRow
 
 TITLE = "LILE Desktop (research use only)"
 PAGES = ("page_viewer", "page_archive", "page_training")
+VIEWER, ARCHIVE, TRAINING = range(3)
 NEEDS_SLIDE = (
     "close_slide", "properties", "save_picture", "heat_map", "archive_index_this",
     *(f"tool_{name}" for name in TOOLS),
@@ -60,7 +63,7 @@ class MainWindow(QMainWindow):
     def __init__(self, settings: SettingsStore) -> None:
         super().__init__()
         self.settings = settings
-        self.readers = ReaderPool()
+        self.readers = ReaderPool(start=False)
         self.jobs = JobQueue(self)
         self.client = EngineClient(self)
         self.desk = SlideDesk(self.readers, self)
@@ -73,6 +76,7 @@ class MainWindow(QMainWindow):
         self.notices = NoticeBar()
         self.commands = Commands(self, self.desk, self.archive, self.view, settings, self.notices)
         self.registry = ActionRegistry(self)
+        self.warm_up = WarmUp(self)
         self._open = True
         self._bind_actions()
         self._assemble()
@@ -118,17 +122,16 @@ class MainWindow(QMainWindow):
             bind(f"tool_{name}", partial(view.set_tool, name))
         bind("restart_engine", self.archive.restart_engine)
         bind("open_log", open_log_folder)
-        bind("palette", lambda: CommandPalette(self.registry, self).open_over(self))
-        bind("shortcuts", lambda: ShortcutSheet(self.registry, self).exec())
-        bind("about", lambda: AboutDialog(self.client.info, self).exec())
+        bind("palette", self._show_palette)
+        bind("shortcuts", self._show_shortcuts)
+        bind("about", self._show_about)
 
     def _assemble(self) -> None:
         self.page = ViewerPage(self.desk, self.panes, self.registry)
-        self.archive_page = ArchivePage(self.registry)
-        self.training_page = TrainingPage(model_names())
-        self.training_page.folder.setText(self.settings.value.pairs_folder)
         tabs = [self.registry[name] for name in PAGES]
-        self.pages = Pages((self.page, self.archive_page, self.training_page), tabs, self.registry["palette"])
+        self.pages = Pages(
+            (lambda: self.page, self._make_archive_page, self._make_training_page), tabs, self.registry["palette"]
+        )
         self.jobs_bar = JobsBar(self.jobs)
         self.status = StatusLine()
         body = QWidget()
@@ -154,6 +157,34 @@ class MainWindow(QMainWindow):
         for name in ("page_viewer", "tool_move", "toggle_left", "toggle_right"):
             self.registry[name].setChecked(True)
 
+    def _make_archive_page(self) -> QWidget:
+        from lile_desktop.panels.archive_page import ArchivePage
+
+        page = ArchivePage(self.registry)
+        page.open_asked.connect(lambda path: self.open_slides([path]))
+        return page
+
+    def _make_training_page(self) -> QWidget:
+        from lile_desktop.panels.training_page import TrainingPage
+        from lile_desktop.training import model_names
+
+        page = TrainingPage(model_names())
+        page.folder.setText(self.settings.value.pairs_folder)
+        page.train_asked.connect(self._train)
+        page.cancel_asked.connect(self.archive.stop_training)
+        page.use_asked.connect(self.archive.use_model)
+        return page
+
+    @property
+    def archive_page(self) -> ArchivePage:
+        """The tab with the slides of the archive."""
+        return cast("ArchivePage", self.pages.page(ARCHIVE))
+
+    @property
+    def training_page(self) -> TrainingPage:
+        """The tab for fine-tuning."""
+        return cast("TrainingPage", self.pages.page(TRAINING))
+
     def _connect(self) -> None:
         for source in (self.desk, self.asker, self.archive, self.client, self.viewer):
             source.notice.connect(self.notices.show_notice)
@@ -173,12 +204,8 @@ class MainWindow(QMainWindow):
         self.archive.ready.connect(self._on_archive)
         self.archive.demo_ready.connect(self._on_demo)
         self.archive.training_started.connect(self._on_training)
-        self.archive.trained.connect(self.training_page.show_finished)
+        self.archive.trained.connect(lambda folder, text: self.training_page.show_finished(folder, text))
         self.archive.model_switched.connect(self._on_switched)
-        self.archive_page.open_asked.connect(lambda path: self.open_slides([path]))
-        self.training_page.train_asked.connect(self._train)
-        self.training_page.cancel_asked.connect(self.archive.stop_training)
-        self.training_page.use_asked.connect(self.archive.use_model)
         self.settings.changed.connect(lambda _settings: self._on_settings())
         QGuiApplication.styleHints().colorSchemeChanged.connect(lambda _scheme: self._apply_theme())
 
@@ -195,12 +222,18 @@ class MainWindow(QMainWindow):
         still_there = [path for path in self.settings.value.open_slides if Path(path).exists()]
         if slides or still_there:
             self.open_slides(slides or still_there)
-        self.archive.begin()
+        self.warm_up.done.connect(self._begin_engine)
+        self.warm_up.start(self.readers.start, ("lile_engine.worker",))
+
+    def _begin_engine(self) -> None:
+        if self._open:
+            self.archive.begin()
 
     def shut_down(self) -> None:
         """Ends every process of the window; a second call does nothing."""
         if self._open:
             self._open = False
+            self.warm_up.close()
             self.viewer.close()
             self.jobs.stop_all()
             self.client.stop()
@@ -249,12 +282,14 @@ class MainWindow(QMainWindow):
         assert isinstance(application, QApplication)
         apply_theme(application, theme_for(self.settings.value.appearance))
         self._set_icons()
-        self.training_page.restyle()
+        if self.pages.is_made(TRAINING):
+            self.training_page.restyle()
 
     def _set_icons(self) -> None:
         self.registry.set_icons()
         self.page.set_icons()
-        self.training_page.set_icons()
+        if self.pages.is_made(TRAINING):
+            self.training_page.set_icons()
         self.notices.set_icons()
 
     def _on_settings(self) -> None:
@@ -264,6 +299,21 @@ class MainWindow(QMainWindow):
 
     def _show_page(self, number: int) -> None:
         self.pages.show_page(number)
+
+    def _show_palette(self) -> None:
+        from lile_desktop.palette import CommandPalette
+
+        CommandPalette(self.registry, self).open_over(self)
+
+    def _show_shortcuts(self) -> None:
+        from lile_desktop.palette import ShortcutSheet
+
+        ShortcutSheet(self.registry, self).exec()
+
+    def _show_about(self) -> None:
+        from lile_desktop.dialogs import AboutDialog
+
+        AboutDialog(self.client.info, self).exec()
 
     def _on_escape(self) -> None:
         """First what is half drawn goes, then what lies over the slide."""

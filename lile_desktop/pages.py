@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
@@ -17,14 +17,19 @@ from lile_desktop.theme import GRID
 class Pages(QWidget):
     """``bar`` and ``stack`` are put in place by the window."""
 
-    def __init__(self, pages: Sequence[QWidget], tabs: Sequence[QAction], palette: QAction) -> None:
+    def __init__(self, makers: Sequence[Callable[[], QWidget]], tabs: Sequence[QAction], palette: QAction) -> None:
+        """``makers`` make the pages: the first at once, the others when they are first shown or asked for."""
         super().__init__()
+        self._makers = tuple(makers)
+        self._made: dict[int, QWidget] = {}
         self.bar = QWidget()
         self.bar.setProperty("area", "bar")
         self.bar.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.stack = QStackedWidget()
-        for page in pages:
-            self.stack.addWidget(page)
+        self._empty = {number: QWidget() for number in range(len(self._makers))}
+        for empty in self._empty.values():
+            self.stack.addWidget(empty)
+        self.page(0)
         row = QHBoxLayout()
         row.setContentsMargins(GRID, 2, GRID, 4)
         row.setSpacing(GRID // 2)
@@ -52,4 +57,20 @@ class Pages(QWidget):
 
     def show_page(self, number: int) -> None:
         """Brings a page to the front."""
+        self.page(number)
         self.stack.setCurrentIndex(number)
+
+    def page(self, number: int) -> QWidget:
+        """The page, made now if it was not made yet."""
+        if number not in self._made:
+            self._made[number] = made = self._makers[number]()
+            shown, empty = self.stack.currentIndex(), self._empty.pop(number)
+            self.stack.insertWidget(number, made)
+            self.stack.removeWidget(empty)
+            empty.deleteLater()
+            self.stack.setCurrentIndex(shown)
+        return self._made[number]
+
+    def is_made(self, number: int) -> bool:
+        """Whether the page was made already."""
+        return number in self._made

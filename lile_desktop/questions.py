@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,16 +17,20 @@ from lile_engine import worker
 from lile_engine.answers import (
     Answer,
     AttentionAnswer,
-    HeatAnswer,
-    PatchPlace,
-    RegionRequest,
-    RegionTiles,
-    TileAttention,
     mosaic,
 )
 from lile_engine.progress import Progress, ProgressMeter
-from lile_engine.retrieval.results import Hit, Kind
 from lile_engine.slides import Tile
+
+if TYPE_CHECKING:
+    from lile_engine.answers import (
+        HeatAnswer,
+        PatchPlace,
+        RegionRequest,
+        RegionTiles,
+        TileAttention,
+    )
+    from lile_engine.retrieval.results import Hit, Kind
 
 CALL_SECONDS = 0.1  # no call may keep a typed query waiting for much longer
 RERANK_AT_ONCE = 16

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lile_desktop.words import telling_words
-from lile_engine.retrieval.results import Hit
+
+if TYPE_CHECKING:
+    from lile_engine.retrieval.results import Hit
 
 ALIKE = 0.5  # share of the words of both that both have, from which on two captions are alike
 STEM = 5  # letters: colon and colonic, keratin and keratinising are one word

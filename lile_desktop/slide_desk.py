@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QPixmap
 
@@ -19,9 +17,17 @@ from lile_desktop.panels.gallery import PICTURE_PX
 from lile_desktop.slide_list import SlideEntry, SlideListModel
 from lile_desktop.text import tr
 from lile_desktop.viewer.view_state import Rect
-from lile_engine.retrieval.results import Hit
-from lile_engine.slides import SlideInfo
+from lile_engine.later import later
 from lile_engine.slides.mpp import remember_mpp
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from lile_engine.retrieval.results import Hit
+    from lile_engine.slides import SlideInfo
+else:
+    np = later("numpy")
 
 THUMBNAIL_PX = 96
 CONTEXT = 3.0  # a hit is flown to with so many times its own width in view
@@ -29,7 +35,7 @@ SLIDE_SUFFIXES = frozenset(
     [".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".vmu", ".svslide", ".dcm", ".qptiff"]
 ) | frozenset([".png", ".jpg", ".jpeg", ".bmp", ".webp"])
 
-Pixels = npt.NDArray[np.uint8]
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"
 
 
 class Readers(Protocol):

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QObject, Signal
 
 from lile_desktop.text import tr
 from lile_desktop.viewer.overlays import RasterOverlay
+from lile_engine.later import later
 from lile_engine.slides import SlideInfo
-from lile_engine.slides.tissue import tissue_in_picture
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = later("numpy")
 
 TISSUE = "tissue"
 OPACITY = 0.35
 PICTURE_PX = 1200  # longer side of the picture that is looked at
 ASSUMED_MPP = 0.5  # where the slide does not say its scale; only what counts as dust depends on it
 
-Pixels = npt.NDArray[np.uint8]
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"
 
 
 class Thumbnails(Protocol):
@@ -31,6 +35,8 @@ class Thumbnails(Protocol):
 
 def tissue_overlay(info: SlideInfo, picture: Pixels) -> RasterOverlay:
     """The layer of a slide from a small picture of it, uint8 [h, w, 4] BGRA."""
+    from lile_engine.slides.tissue import tissue_in_picture
+
     downsample = max(info.width, info.height) / max(picture.shape[:2])
     rgb = np.ascontiguousarray(picture[..., 2::-1])
     mask = tissue_in_picture(rgb, downsample * (info.mpp or ASSUMED_MPP))

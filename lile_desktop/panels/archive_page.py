@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
     QAbstractTableModel,
@@ -28,7 +29,9 @@ from lile_desktop.actions import ActionRegistry
 from lile_desktop.panels.parts import empty_state, heading, push_button, quiet
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
-from lile_engine.archive.rows import ArchiveStatus, SlideRow
+
+if TYPE_CHECKING:
+    from lile_engine.archive.rows import ArchiveStatus, SlideRow
 
 Index = QModelIndex | QPersistentModelIndex
 COLUMNS = ("Slide", "Case", "Organ", "Stain", "Tiles", "µm/px", "State", "Path")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
@@ -9,7 +11,9 @@ from lile_desktop.engine_client import EngineState
 from lile_desktop.panels.parts import quiet
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
-from lile_engine.answers import EngineInfo
+
+if TYPE_CHECKING:
+    from lile_engine.answers import EngineInfo
 
 _STATES = {
     EngineState.OFF: "Engine not started yet",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QButtonGroup, QToolButton, QVBoxLayout, QWidget
 
@@ -9,7 +11,9 @@ from lile_desktop.panels.parts import FlowLayout, clear_layout, heading, quiet
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 from lile_desktop.words import PhraseWord, telling_words
-from lile_engine.answers import AttentionAnswer
+
+if TYPE_CHECKING:
+    from lile_engine.answers import AttentionAnswer
 
 
 class WordsPanel(QWidget):

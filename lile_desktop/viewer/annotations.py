@@ -114,7 +114,7 @@ class AnnotationStore(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._items: dict[int, Annotation] = {}
-        self._index = ShapeIndex()
+        self._index: ShapeIndex | None = None  # numpy comes with the first shape
         self._selection: tuple[int, ...] = ()
         self._undo: list[Change] = []
         self._redo: list[Change] = []
@@ -133,6 +133,8 @@ class AnnotationStore(QObject):
 
     @property
     def index(self) -> ShapeIndex:
+        if self._index is None:
+            self._index = ShapeIndex()
         return self._index
 
     @property
@@ -214,7 +216,7 @@ class AnnotationStore(QObject):
         own = self._items
         self._items = {**fresh.items, **own}
         self._index = fresh.index
-        self._index.extend([shape_of(annotation) for annotation in own.values()])
+        self.index.extend([shape_of(annotation) for annotation in own.values()])
         self.revision += 1
         self.changed.emit()
 
@@ -242,7 +244,7 @@ class AnnotationStore(QObject):
 
     def within(self, rect: Rect) -> list[Annotation]:
         """Annotations whose bounds touch a level-0 rectangle, oldest first."""
-        return [self._items[int(number)] for number in self._index.query(rect)]
+        return [self._items[int(number)] for number in self.index.query(rect)]
 
     def _do(self, change: Change) -> None:
         self._undo = [*self._undo[-UNDO_LIMIT + 1 :], change]
@@ -254,10 +256,10 @@ class AnnotationStore(QObject):
         for number, annotation in states.items():
             if annotation is None:
                 self._items.pop(number, None)
-                self._index.remove(number)
+                self.index.remove(number)
             else:
                 self._items[number] = annotation
-                self._index.put(shape_of(annotation))
+                self.index.put(shape_of(annotation))
         self.revision += 1
         kept = tuple(n for n in self._selection if n in self._items)
         if kept != self._selection:

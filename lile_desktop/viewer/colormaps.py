@@ -6,9 +6,16 @@ Each is drawn through a few anchor colours whose lightness rises evenly, so that
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+from lile_engine.later import later
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = later("numpy")
+
 
 _ANCHORS: dict[str, tuple[str, ...]] = {
     # dark blue to yellow by way of green (perceptually even; the default of scientific plots)

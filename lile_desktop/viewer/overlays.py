@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen
 
@@ -15,6 +14,13 @@ from lile_desktop.viewer.colormaps import colormap
 from lile_desktop.viewer.scale_bar import INK, MARGIN, paint_plate, text_font
 from lile_desktop.viewer.tile_painter import view_transform
 from lile_desktop.viewer.view_state import ViewState, to_slide, visible_rect
+from lile_engine.later import later
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = later("numpy")
 
 LEGEND_WIDTH = 160.0
 LEAST_GRID_PX = 10.0  # tiles smaller than this on the screen get no grid

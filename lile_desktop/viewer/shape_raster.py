@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QObject, QPointF, Signal
 from PySide6.QtGui import QImage, QPainter
 
@@ -14,6 +13,13 @@ from lile_desktop.viewer.annotations import UNCLASSED
 from lile_desktop.viewer.shape_index import ShapeIndex
 from lile_desktop.viewer.tile_painter import view_transform
 from lile_desktop.viewer.view_state import ViewState, screen_matrix, visible_rect
+from lile_engine.later import later
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = later("numpy")
 
 MARGIN = 0.2  # of the viewport on each side, so that a pan shows what lies there
 DOT_PX = 2.5  # shapes smaller than this on the screen are a dot

@@ -12,18 +12,23 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from PySide6.QtCore import QByteArray, QObject, Signal
 from PySide6.QtGui import QImage
 
 from lile_desktop.viewer.pyramid import Pyramid, TileKey
 from lile_desktop.viewer.tile_cache import TileCache
 from lile_engine.errors import SlideError
+from lile_engine.later import later
 
-Pixels = npt.NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = later("numpy")
+
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"
 IN_FLIGHT = 6  # two readers at work and two requests waiting behind each, so that none idles while we paint
 
 

@@ -23,13 +23,16 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from lile_engine.errors import SlideError
-from lile_engine.slides.reader_process import serve
+from lile_engine.later import later
 from lile_engine.slides.types import Pixels, SlideInfo
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = later("numpy")
 
 _SHARED_BYTES = 16 * 2**20  # 2048 x 2048 pixels; larger ones go through the pipe
 _MOST_MARKS = 3
@@ -56,10 +59,11 @@ class ReaderPool:
     """Reads slides in ``workers`` child processes. All methods return at once; call them from any thread.
 
     Futures complete in a thread of the pool; pending ones may be cancelled. Failures are SlideError. Requests with
-    the smaller ``priority`` go first, equal ones in order. ``timeout_s`` is how long one request may take.
+    the smaller ``priority`` go first, equal ones in order. ``timeout_s`` is how long one request may take. With
+    ``start`` False the readers are started by `start`, or by the first request.
     """
 
-    def __init__(self, workers: int = 2, timeout_s: float = 20.0) -> None:
+    def __init__(self, workers: int = 2, timeout_s: float = 20.0, *, start: bool = True) -> None:
         self._timeout = timeout_s
         self._changed = threading.Condition()
         self._shared_queue: list[_Task] = []
@@ -74,11 +78,21 @@ class ReaderPool:
             threading.Thread(target=self._run, args=(reader,), name=f"lile-reader-{reader.number}", daemon=True)
             for reader in self._readers
         ]
-        for thread in self._threads:
-            thread.start()
+        self._started = False
+        if start:
+            self.start()
         reference = weakref.ref(self)
         self._at_exit = lambda: _close_if_alive(reference)
         atexit.register(self._at_exit)
+
+    def start(self) -> None:
+        """Starts the readers, so that the first request need not wait for them; a second call does nothing."""
+        with self._changed:
+            if self._started or self._closed:
+                return
+            self._started = True
+            for thread in self._threads:
+                thread.start()
 
     def open(self, path: str | Path, mpp: float | None = None, priority: int = -100) -> Future[SlideInfo]:
         """Opens a slide (again), which also clears its marks; ``mpp`` is what the user says."""
@@ -149,6 +163,7 @@ class ReaderPool:
             if self._closed:
                 return
             self._closed = True
+            threads = [thread for thread in self._threads if self._started and thread is not threading.current_thread()]
             waiting = self._shared_queue + [task for queue in self._own_queues for task in queue]
             self._shared_queue.clear()
             for queue in self._own_queues:
@@ -158,14 +173,12 @@ class ReaderPool:
         for task in waiting:
             task.future.cancel()
         deadline = time.monotonic() + _FAREWELL_S
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline - time.monotonic()))
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
         for reader in self._readers:
             reader.stop()
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(1.0)
+        for thread in threads:
+            thread.join(1.0)
         for reader in self._readers:
             reader.free()
 
@@ -185,6 +198,7 @@ class ReaderPool:
             home = self._homes.get(task.path)
             heapq.heappush(self._shared_queue if home is None else self._own_queues[home], task)
             self._changed.notify_all()
+        self.start()
         return future
 
     def _next(self, number: int) -> _Task | None:
@@ -254,6 +268,13 @@ class _ReaderLostError(Exception):
     """The process died or did not answer; the message completes a sentence that begins with the slide's name."""
 
 
+def _serve(connection: Connection, memory_name: str | None) -> None:
+    """The life of a reader process; what it reads with is imported there only."""
+    from lile_engine.slides.reader_process import serve
+
+    serve(connection, memory_name)
+
+
 class _Reader:
     """One child process and the memory shared with it. Used by its thread, and by `ReaderPool.close`."""
 
@@ -264,20 +285,22 @@ class _Reader:
         self._lock = threading.Lock()
         self._stopped_for_good = False
         self._fresh = True
-        try:
-            self._memory: SharedMemory | None = SharedMemory(create=True, size=_SHARED_BYTES)
-        except OSError:  # no room for shared memory: slower, through the pipe
-            self._memory = None
+        self._memory: SharedMemory | None = None
+        self._memory_tried = False
 
     def start(self) -> None:
         context = multiprocessing.get_context("spawn")
         with self._lock:
             if self._stopped_for_good:
                 return
+            if not self._memory_tried:
+                self._memory_tried = True
+                with contextlib.suppress(OSError):  # no room for shared memory: slower, through the pipe
+                    self._memory = SharedMemory(create=True, size=_SHARED_BYTES)
             try:
                 ours, theirs = context.Pipe()
                 process = context.Process(
-                    target=serve,
+                    target=_serve,
                     args=(theirs, self._memory.name if self._memory else None),
                     name=f"lile-reader-{self.number}",
                     daemon=True,

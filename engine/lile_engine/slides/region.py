@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from lile_engine.errors import SlideError
+from lile_engine.later import later
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+else:
+    np = later("numpy")
 
 Point = tuple[float, float]
 _ELLIPSE_POINTS = 128  # the area of the polygon is then within 0.05 % of the ellipse's
