@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from lile_engine import __version__
 from lile_engine.errors import LileError
+from lile_engine.offline import stay_offline
 
 _ROOMS = ("slide", "phantom", "archive", "search", "training", "models", "doctor", "demo")
 
@@ -33,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code (argparse itself exits 2 on bad usage)."""
+    stay_offline()
     args = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.DEBUG if args.debug else logging.ERROR, stream=sys.stderr)
     try:

@@ -36,6 +36,7 @@ from lile_engine.model.protocol import (
 )
 from lile_engine.model.text import PhraseTokenizer, read_tokenizer
 from lile_engine.model.vision import as_map
+from lile_engine.offline import stay_offline
 
 BATCH = 32
 SHARPNESS = 20.0  # turns cosines into maps; only for the eye
@@ -148,6 +149,7 @@ def _tokenizer(folder: Path) -> Tokenizer:
     """``tokenizer.json``, or what transformers makes of the older files (vocab.json and merges.txt)."""
     if (folder / "tokenizer.json").is_file() or not (folder / "vocab.json").is_file():
         return read_tokenizer(folder)
+    stay_offline()
     from transformers import AutoTokenizer
 
     try:

@@ -63,7 +63,10 @@ class Sampler:
         self._ends = np.cumsum(shares / shares.sum())
         self._given = 0, np.zeros(len(shares), np.int64)
         self._order = lru_cache(maxsize=4 * len(self.datasets))(self._shuffled)
-        self._texts = [[frozenset((*p.captions, *p.phrases)) for p in d.pairs] for d in self.datasets]
+        texts: dict[object, set[str]] = {}  # of a picture, in all lists
+        for pair in (p for d in self.datasets for p in d.pairs):
+            texts.setdefault(pair.picture, set()).update(pair.captions, pair.phrases)
+        self._texts = [[texts[p.picture] for p in d.pairs] for d in self.datasets]
         self._terms = [[frozenset(p.tissues) for p in d.pairs] for d in self.datasets]
 
     def _shuffled(self, source: int, round_: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ Protocols: ``pairs`` (equal captions, and captions of one group, count as matche
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,22 +64,30 @@ class EvalReport:
 def text_matches(pairs: Sequence[Pair]) -> tuple[list[str], Bools]:
     """The different captions of pairs, in order of first appearance, and ``matches [pairs, captions]``.
 
-    A caption matches every picture that has the same words among its captions, and those of the same ``group``.
+    A caption matches every picture that has the same words among its captions, and those of the same ``group``; pairs
+    of the same picture share their captions.
     """
     texts: dict[str, int] = {}
     for pair in pairs:
         for caption in pair.captions:
             texts.setdefault(caption, len(texts))
     matches = np.zeros((len(pairs), len(texts)), np.bool_)
-    groups: dict[str, NDArray[np.bool_]] = {}
     for i, pair in enumerate(pairs):
         matches[i, [texts[c] for c in pair.captions]] = True
-        if pair.group:
-            groups[pair.group] = groups.get(pair.group, np.zeros(len(texts), np.bool_)) | matches[i]
-    for i, pair in enumerate(pairs):
-        if pair.group:
-            matches[i] |= groups[pair.group]
+    _share(matches, [pair.picture for pair in pairs])
+    _share(matches, [pair.group for pair in pairs])
     return list(texts), matches
+
+
+def _share(matches: Bools, names: Sequence[Hashable]) -> None:
+    """Gives the rows of one name each other's matches; an empty name is none."""
+    rows: dict[Hashable, list[int]] = {}
+    for i, name in enumerate(names):
+        if name:
+            rows.setdefault(name, []).append(i)
+    for members in rows.values():
+        if len(members) > 1:
+            matches[members] = matches[members].any(axis=0)
 
 
 def own_matches(pairs: Sequence[Pair]) -> tuple[list[str], Bools]:

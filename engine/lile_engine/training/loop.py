@@ -15,6 +15,7 @@ from lile_engine.errors import Cancelled, ConfigError, DataError
 from lile_engine.model.checkpoint import save_checkpoint
 from lile_engine.model.devices import pick_device
 from lile_engine.model.folders import check_target
+from lile_engine.model.lile import Lile
 from lile_engine.model.protocol import Floats, ModelIdentity
 from lile_engine.model.reference import build_reference, with_phrases
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
@@ -22,10 +23,12 @@ from lile_engine.training.batches import Sampler
 from lile_engine.training.card import write_card
 from lile_engine.training.config import TrainConfig, config_to_dict
 from lile_engine.training.distributed import check_batch, join_ranks, share_norms
+from lile_engine.training.norms import gathers_norms, settle_norms
 from lile_engine.training.optim import Ema, parameter_groups, rate_at
 from lile_engine.training.origins import trained_on
-from lile_engine.training.pairs import BadRows, PairDataset, split_pairs, warn_bad_rows
+from lile_engine.training.pairs import BadRows, PairDataset, warn_bad_rows
 from lile_engine.training.readers import read_sets
+from lile_engine.training.split import split_sets
 from lile_engine.training.start import Start, prepare_start, start_in_closed_form
 from lile_engine.training.state import STATE, RunRecord, load_best, load_state, save_best, save_state
 from lile_engine.training.step import StepInfo, parallel_losses, train_step
@@ -35,6 +38,7 @@ from lile_engine.training.validate import Validation
 log = logging.getLogger(__name__)
 StepCallback = Callable[[StepInfo], None]
 Warn = Callable[[str], None]
+_NORM_BATCHES = 4  # of 64 pictures each
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def train(
     if config.model.closed_form and not (resume and (config.state_dir / STATE).is_file()):
         start_in_closed_form(model, supply, datasets, config)
     ema = Ema(model, config.optim.ema)
+    settle = _settling(config, model, ema, supply, datasets)
     record = _resumed(config, resume, lambda: load_state(config.state_dir, model, ema, optimizer))
     sampler = Sampler(
         datasets,
@@ -135,6 +140,7 @@ def train(
         last = record.step == config.optim.steps
         if check is not None and (last or record.step % config.run.validate_steps == 0):
             if ranks.first:
+                settle()
                 early = _measure(config, record, check, ema, trains)
             record, early = ranks.told((record, early))
             meter.advance(message=f"validation RSUM {record.validations[-1]['rsum']:.1f}")
@@ -150,6 +156,7 @@ def train(
     if ranks.first:
         if record.best is not None:
             load_best(config.state_dir, ema)
+        settle()
         identity = _finish(config, ema, supply, check, datasets, validation, start, record)
     identity = ranks.told(identity)
     ranks.wait()  # nobody leaves while another still hears
@@ -187,9 +194,9 @@ def read_data(config: TrainConfig, warn: Warn) -> tuple[list[PairDataset], PairD
             validation = validation + part
         kept = sets
     else:
-        split = [split_pairs(d, config.data.validation_share, config.run.seed) for d in sets]
-        kept = [dataclasses.replace(a, bad_rows=d.bad_rows) for (a, _), d in zip(split, sets, strict=True)]
-        validation = PairDataset(tuple(p for _, b in split for p in b.pairs))
+        split, held = split_sets(sets, config.data.validation_share, config.run.seed)
+        kept = [dataclasses.replace(part, bad_rows=d.bad_rows) for part, d in zip(split, sets, strict=True)]
+        validation = PairDataset(tuple(p for part in held for p in part.pairs))
     if sum(len(d) for d in kept) < 2:
         raise DataError("There are fewer than 2 pairs to train on; add pairs to the folder.")
     return kept, validation
@@ -217,6 +224,22 @@ def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _settling(
+    config: TrainConfig, model: Lile, ema: Ema, supply: Supply, datasets: list[PairDataset]
+) -> Callable[[], None]:
+    """What finds the norms' statistics for the running mean of the weights (`norms`), where they need it. A function
+    of the weights and the seed alone, so that a training gone on with finds the same."""
+    sampler = Sampler(
+        datasets, batch=64, views=config.data.views, seed=config.run.seed + 2, weights=config.data.weights
+    )
+
+    def settle() -> None:
+        if gathers_norms(model):
+            settle_norms(ema.model, (supply.pixels(sampler.at(step)) for step in range(_NORM_BATCHES)))
+
+    return settle
 
 
 def _measure(config: TrainConfig, record: RunRecord, check: Validation, ema: Ema, trains: set[str]) -> bool:

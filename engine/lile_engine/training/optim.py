@@ -67,7 +67,8 @@ def rate_at(step: int, optim: OptimSection) -> float:
 
 
 class Ema:
-    """An exponential running mean of the weights that train, warmed up; buffers (norm statistics) are copied.
+    """An exponential running mean of the weights that train, warmed up; buffers (norm statistics) are copied, those
+    of an encoder that trains too.
 
     ``model`` is a copy that can be used like the network itself. Decay 0 keeps the latest weights.
     """
@@ -88,7 +89,7 @@ class Ema:
                 own[name].lerp_(parameter, 1 - decay)
         buffers = dict(self.model.named_buffers())
         for name, value in model.named_buffers():
-            if not name.startswith(("backbone.", "text_encoder.")):
+            if buffers[name] is not value:  # a frozen encoder is shared
                 buffers[name].copy_(value)
 
 

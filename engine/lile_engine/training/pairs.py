@@ -4,15 +4,15 @@ One row is one image with one or more captions. The image is a file beside the l
 rectangle of a slide (``slide, x, y, w, h`` in level-0 pixels, ``mpp`` where the slide does not know its own).
 Optional: ``phrases`` (short texts that are true of the image too; training shows them, evaluation does not ask for
 them), ``tissues`` (terms), ``group`` (all rows of one group describe the same thing and count as matches of each
-other), ``case`` (rows of one case are never split between training and validation).
+other), ``case`` (rows of one case are never split between training and validation). Rows of the same picture (one row
+a caption, as many sets come) are one pair.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lile_engine.errors import DataError, LileError
+from lile_engine.training.rows import list_rows
 
 BadRows = Literal["skip", "refuse"]
 LIST_NAMES = ("pairs.jsonl", "captions.jsonl", "pairs.csv", "captions.csv")
@@ -48,6 +49,11 @@ class Pair:
     group: str = ""
     case: str = ""
     phrases: tuple[str, ...] = ()
+
+    @property
+    def picture(self) -> tuple[str, SlidePlace | None]:
+        """Pairs that are equal in this show the same picture."""
+        return os.path.normpath(self.path), self.place
 
 
 @dataclass(frozen=True)
@@ -87,12 +93,13 @@ def read_pairs(path: Path, *, bad_rows: BadRows = "skip") -> PairDataset:
     first bad row, naming its line.
     """
     source = _find_list(path)
-    rows = _csv_rows(source) if source.suffix.lower() == ".csv" else _jsonl_rows(source)
-    pairs: list[Pair] = []
+    pairs: dict[tuple[str, SlidePlace | None], Pair] = {}
     bad: list[BadRow] = []
-    for line, row in rows:
+    for line, row in list_rows(source):
         try:
-            pairs.append(_pair_of(row, source.parent))
+            pair = _pair_of(row, source.parent)
+            known = pairs.get(pair.picture)
+            pairs[pair.picture] = pair if known is None else _joined(known, pair)
         except ValueError as error:
             problem = BadRow(source.name, line, str(error))
             if bad_rows == "refuse":
@@ -101,27 +108,7 @@ def read_pairs(path: Path, *, bad_rows: BadRows = "skip") -> PairDataset:
     if not pairs:
         first = f" (first problem: line {bad[0].line}, {bad[0].reason})" if bad else ""
         raise DataError(f"{source} holds no usable pair{first}; each row needs an image and a caption.")
-    return PairDataset(tuple(pairs), tuple(bad))
-
-
-def split_pairs(dataset: PairDataset, share: float, seed: int) -> tuple[PairDataset, PairDataset]:
-    """Training and validation part: whole cases (or slides, or images) together, about ``share`` of the pairs held out.
-
-    Same pairs and seed give the same split. Both parts have at least one pair, unless ``share`` is 0.
-    """
-    units: dict[str, list[int]] = {}
-    for i, pair in enumerate(dataset.pairs):
-        units.setdefault(pair.case or str(pair.path), []).append(i)
-    if share <= 0 or len(units) < 2:
-        return dataset.subset(range(len(dataset))), PairDataset(())
-    names = sorted(units)
-    np.random.default_rng([seed, 7]).shuffle(names)
-    want = max(1, round(share * len(dataset)))
-    held: list[int] = []
-    while len(held) < want and len(names) > 1:
-        held += units[names.pop()]
-    kept = sorted(i for name in names for i in units[name])
-    return dataset.subset(kept), dataset.subset(sorted(held))
+    return PairDataset(tuple(_with_case(pair) for pair in pairs.values()), tuple(bad))
 
 
 def load_image(pair: Pair, px: int) -> NDArray[np.uint8]:
@@ -182,28 +169,6 @@ def _find_list(path: Path) -> Path:
     raise DataError(f"{path} does not exist; name a folder of pairs or its .jsonl or .csv list.")
 
 
-def _jsonl_rows(source: Path) -> Iterator[tuple[int, Any]]:
-    for line, raw in enumerate(_read_text(source).splitlines(), 1):
-        if raw.strip():
-            try:
-                yield line, json.loads(raw)
-            except json.JSONDecodeError:
-                yield line, ValueError("is not valid JSON")
-
-
-def _csv_rows(source: Path) -> Iterator[tuple[int, Any]]:
-    reader = csv.DictReader(_read_text(source).splitlines(keepends=True))
-    for row in reader:
-        yield reader.line_num, {str(k).strip(): v for k, v in row.items() if k is not None and v not in (None, "")}
-
-
-def _read_text(source: Path) -> str:
-    try:
-        return source.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{source} cannot be read as UTF-8 text; save it as UTF-8.") from error
-
-
 def _pair_of(row: Any, folder: Path) -> Pair:
     """Raises ValueError with the reason, in words that fit after "line 7:"."""
     if isinstance(row, ValueError):
@@ -214,7 +179,7 @@ def _pair_of(row: Any, folder: Path) -> Pair:
     if not captions:
         raise ValueError("has no caption")
     tissues = _texts(row.get("tissues", row.get("tissue")), "tissues")
-    group, case = str(row.get("group", "")), str(row.get("case", ""))
+    group, case = _label(row, "group"), _label(row, "case")
     place = None
     if row.get("slide"):
         path = folder / str(row["slide"])
@@ -222,7 +187,6 @@ def _pair_of(row: Any, folder: Path) -> Pair:
         if w <= 0 or h <= 0:
             raise ValueError("has a rectangle without width or height")
         place = SlidePlace(x, y, w, h, _number(row, "mpp") if row.get("mpp") not in (None, "") else None)
-        case = case or path.name
     else:
         name = row.get("image", row.get("file"))
         if not isinstance(name, str) or not name.strip():
@@ -231,6 +195,41 @@ def _pair_of(row: Any, folder: Path) -> Pair:
     if not path.is_file():
         raise ValueError(f"names {path.name}, which is not there")
     return Pair(path, captions, place, tissues, group, case, _texts(row.get("phrases"), "phrases"))
+
+
+def _joined(pair: Pair, more: Pair) -> Pair:
+    """Two rows of one picture as one pair; raises ValueError where they contradict each other."""
+    for name in ("group", "case"):
+        one, other = getattr(pair, name), getattr(more, name)
+        if one and other and one != other:
+            raise ValueError(f"has the {name} {other[:80]!r}, but an earlier row of the same picture {one[:80]!r}")
+
+    def both(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*one, *other)))
+
+    return replace(
+        pair,
+        captions=both(pair.captions, more.captions),
+        phrases=both(pair.phrases, more.phrases),
+        tissues=both(pair.tissues, more.tissues),
+        group=pair.group or more.group,
+        case=pair.case or more.case,
+    )
+
+
+def _with_case(pair: Pair) -> Pair:
+    """What lies in a slide of which no row names the case belongs to the slide."""
+    return pair if pair.case or pair.place is None else replace(pair, case=pair.path.name)
+
+
+def _label(row: dict[str, Any], key: str) -> str:
+    """A name that may be missing, and may be written as a number."""
+    value = row.get(key)
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value != value:
+        raise ValueError(f"has a {key} that is neither text nor a number")
+    return str(value).strip()
 
 
 def _texts(value: Any, what: str) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ class Supply:
             tokens = self._tokenizer(texts)
             mask = tokens.mask.to(self._device)
         return StepInput(
-            pictures=self._features(batch) if self.frozen_images else self._pixels(batch),
+            pictures=self._features(batch) if self.frozen_images else self.pixels(batch),
             texts=shown if self.frozen_texts else (tokens.ids.to(self._device), tokens.seen.to(self._device)),
             mask=mask,
             matches=torch.from_numpy(batch.matches).to(self._device),
@@ -96,7 +96,8 @@ class Supply:
         rows = np.stack([self._caches[item.source].row(item.index, item.view) for item in batch.items])
         return self._caches[0].split(rows, self._device)
 
-    def _pixels(self, batch: Batch) -> Tensor:
+    def pixels(self, batch: Batch) -> Tensor:
+        """The pictures of a batch, uint8 [B, 3, H, W]."""
         images = [
             self._caches[item.source].views.pixels(self._caches[item.source].pairs[item.index], item.index, item.view)
             for item in batch.items

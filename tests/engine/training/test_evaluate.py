@@ -20,7 +20,7 @@ from lile_engine.training.recall import recall_at_k
 
 
 def _pair(*captions: str, group: str = "") -> Pair:
-    return Pair(Path("x.png"), captions, group=group)
+    return Pair(Path(f"{captions[0]} of {len(captions)}.png"), captions, group=group)
 
 
 def test_same_words_and_same_group_match() -> None:

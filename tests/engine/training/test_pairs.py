@@ -11,7 +11,10 @@ import tifffile
 from PIL import Image
 
 from lile_engine.errors import DataError
-from lile_engine.training.pairs import load_image, read_pairs, split_pairs
+from lile_engine.training.batches import Sampler
+from lile_engine.training.evaluate import text_matches
+from lile_engine.training.pairs import load_image, read_pairs
+from lile_engine.training.recall import recall_at_k
 
 
 def _image(path: Path, size: tuple[int, int] = (40, 30), colour: tuple[int, ...] = (200, 100, 150)) -> None:
@@ -23,8 +26,9 @@ def test_jsonl_with_every_field(tmp_path: Path) -> None:
     _image(tmp_path / "images" / "a.png")
     rows = [
         {"image": "images/a.png", "caption": "  fat \n cells "},
-        {"file": "images/a.png", "captions": ["one", "two"], "phrases": ["fat"], "tissues": ["fat"], "group": "g"},
+        {"file": "images/b.png", "captions": ["one", "two"], "phrases": ["fat"], "tissues": ["fat"], "group": "g"},
     ]
+    _image(tmp_path / "images" / "b.png")
     (tmp_path / "pairs.jsonl").write_text("\ufeff" + "\n\n".join(json.dumps(r) for r in rows), encoding="utf-8")
     first, second = read_pairs(tmp_path).pairs
     assert first.captions == ("fat cells",)
@@ -108,15 +112,76 @@ def test_odd_images(tmp_path: Path) -> None:
         load_image(broken, 32)
 
 
-def test_split_keeps_cases_together(tmp_path: Path) -> None:
-    _image(tmp_path / "a.png")
-    rows = [{"image": "a.png", "caption": f"c{i}", "case": f"case{i // 5}"} for i in range(100)]
-    (tmp_path / "pairs.jsonl").write_text("\n".join(json.dumps(r) for r in rows))
+def _write(path: Path, rows: list[dict[str, object]]) -> Path:
+    path.write_text("".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows), encoding="utf-8")
+    return path
+
+
+def test_null_is_no_group_and_no_case(tmp_path: Path) -> None:
+    for i in range(6):
+        _image(tmp_path / f"{i}.png")
+    rows: list[dict[str, object]] = [
+        {"image": f"{i}.png", "caption": f"caption {i}", "group": None, "case": None} for i in range(6)
+    ]
+    dataset = read_pairs(_write(tmp_path / "pairs.jsonl", rows))
+    assert {(p.group, p.case) for p in dataset.pairs} == {("", "")}
+    assert text_matches(dataset.pairs)[1].tolist() == np.eye(6, dtype=bool).tolist()
+    rows[0] |= {"group": 0, "case": 7}
+    rows[1] |= {"group": ["g"]}
+    rows[2] |= {"case": True}
+    rows[3] |= {"case": float("nan")}
+    odd = read_pairs(_write(tmp_path / "pairs.jsonl", rows))
+    assert (odd.pairs[0].group, odd.pairs[0].case) == ("0", "7")
+    assert [b.line for b in odd.bad_rows] == [2, 3, 4]
+    assert "neither text nor a number" in str(odd.bad_rows[0])
+
+
+@pytest.mark.parametrize("name", ["pairs.csv", "pairs.jsonl"])
+def test_one_row_a_caption_is_one_pair_a_picture(tmp_path: Path, name: str) -> None:
+    for image in ("a.png", "b.png"):
+        _image(tmp_path / image)
+    rows = [{"image": f"./{i}.png", "caption": f"{i} {k}", "case": "K" if k else ""} for i in "ab" for k in range(5)]
+    if name == "pairs.csv":
+        lines = ["image,caption,case", *(",".join(r.values()) for r in rows)]
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
+    else:
+        _write(tmp_path / name, rows)  # type: ignore[arg-type]
     dataset = read_pairs(tmp_path)
-    train, held = split_pairs(dataset, 0.2, seed=1)
-    assert len(train) + len(held) == 100
-    assert 15 <= len(held) <= 25
-    assert not {p.case for p in train.pairs} & {p.case for p in held.pairs}
-    assert split_pairs(dataset, 0.2, seed=1)[1].pairs == held.pairs
-    assert split_pairs(dataset, 0.2, seed=2)[1].pairs != held.pairs
-    assert len(split_pairs(dataset, 0.0, seed=1)[1]) == 0
+    assert [p.captions for p in dataset.pairs] == [tuple(f"{i} {k}" for k in range(5)) for i in "ab"]
+    assert [p.case for p in dataset.pairs] == ["K", "K"]
+    # A model that knows every picture's captions has found all of them, and no caption of a picture is its negative.
+    perfect = np.repeat(np.eye(2), 5, axis=1)
+    assert recall_at_k(perfect, text_matches(dataset.pairs)[1]).rsum == 600
+    batch = Sampler([dataset], batch=16, views=1, seed=1).at(0)
+    same = np.array([[one.index == other.index for other in batch.items] for one in batch.items])
+    assert (batch.matches == same).all()
+
+
+def test_rows_of_a_picture_that_contradict_each_other(tmp_path: Path) -> None:
+    _image(tmp_path / "a.png")
+    rows: list[dict[str, object]] = [
+        {"image": "a.png", "caption": "one", "case": "K1"},
+        {"image": "a.png", "caption": "two", "case": "K2"},
+        {"image": "a.png", "caption": "three"},
+    ]
+    dataset = read_pairs(_write(tmp_path / "pairs.jsonl", rows))
+    assert dataset.pairs[0].captions == ("one", "three")
+    assert str(dataset.bad_rows[0]) == (
+        "pairs.jsonl line 2: has the case 'K2', but an earlier row of the same picture 'K1'"
+    )
+
+
+def test_a_picture_in_two_lists_keeps_its_captions(tmp_path: Path) -> None:
+    _image(tmp_path / "a.png")
+    _image(tmp_path / "b.png")
+    lists = [
+        read_pairs(
+            _write(tmp_path / f"{n}.jsonl", [{"image": "a.png", "caption": n}, {"image": "b.png", "caption": m}])
+        )
+        for n, m in (("one", "x"), ("two", "y"))
+    ]
+    batch = Sampler(lists, batch=4, views=1, seed=1).at(0)
+    pictures = [lists[item.source].pairs[item.index].path.name for item in batch.items]
+    assert sorted(pictures) == ["a.png", "a.png", "b.png", "b.png"]
+    assert batch.matches.tolist() == [[one == other for other in pictures] for one in pictures]
+    assert text_matches((lists[0] + lists[1]).pairs)[1].sum() == 8
