@@ -222,16 +222,20 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ),
     ActionSpec("tool_freehand", "Tools", 0, "Freehand", "Draw around tissue", ("F",), "scribble-loop", True, "tool"),
     ActionSpec("tool_brush", "Tools", 0, "Brush", "Paint a region", ("B",), "paint-brush", True, "tool"),
-    ActionSpec("tool_polyline", "Tools", 0, "Polyline", "Draw a line of several pieces", ("V",), "", True, "tool"),
-    ActionSpec("tool_points", "Tools", 0, "Points", "Set points", (".",), "", True, "tool"),
-    ActionSpec("tool_line", "Tools", 0, "Ruler", "Measure a distance", ("L",), "ruler", True, "tool"),
+    ActionSpec(
+        "tool_polyline", "Tools", 0, "Polyline", "Draw a line of several pieces", ("V",), "line-segments", True, "tool"
+    ),
+    ActionSpec("tool_points", "Tools", 0, "Points", "Set points", (".",), "crosshair", True, "tool"),
+    ActionSpec(
+        "tool_line", "Tools", 0, "Ruler", "Measure a distance; it stays until deleted", ("L",), "ruler", True, "tool"
+    ),
     ActionSpec(
         "key_press", "Tools", 1, "Press at the middle", "Use the tool at the middle of the view; arrows move it", ("C",)
     ),
     ActionSpec("restart_engine", "Tools", 2, "Restart engine", "Start the engine process anew", ()),
     ActionSpec("open_log", "Tools", 2, "Show log file", "Open the folder of the log file", ()),
     ActionSpec("palette", "Help", 0, "Command palette…", "Find any command by typing", ("Ctrl+K", "Ctrl+L"), "command"),
-    ActionSpec("shortcuts", "Help", 0, "Keyboard shortcuts", "All shortcuts on one page", ("F1",)),
+    ActionSpec("shortcuts", "Help", 0, "Keyboard shortcuts", "All shortcuts on one page", ("F1", "?")),
     ActionSpec("about", "Help", 1, "About LILE Desktop", "Version, model, licence; research use only", ()),
 )
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lile_engine.answers import EngineInfo
     from lile_engine.slides import SlideInfo
 
+PICTURE_PX = 112
 LABEL_IMAGES = ("label", "macro")  # the label shows the patient's name, and a macro photo shows the label
 
 
@@ -129,10 +130,15 @@ class PropertiesDialog(QDialog):
         self.table.setToolTip(tr("Select and copy with Ctrl+C"))
         for row, (name, value) in enumerate(facts):
             self.table.setItem(row, 0, QTableWidgetItem(name))
-            self.table.setItem(row, 1, QTableWidgetItem(value))
+            cell = QTableWidgetItem(value)
+            cell.setToolTip(value)
+            self.table.setItem(row, 1, cell)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.table.setColumnWidth(0, 260)
         self.table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.setCurrentCell(-1, -1)
         self.pictures = QHBoxLayout()
         self.pictures.setSpacing(2 * GRID)
         for name in info.associated:
@@ -147,12 +153,20 @@ class PropertiesDialog(QDialog):
 
     def _add_picture(self, name: str) -> None:
         box = QVBoxLayout()
+        box.setSpacing(GRID // 2)
         picture = QLabel()
-        picture.setFixedHeight(112)
-        picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        picture.setFixedHeight(PICTURE_PX)
+        picture.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
 
         def show(pixmap: QPixmap) -> None:
-            picture.setPixmap(pixmap.scaledToHeight(112, Qt.TransformationMode.SmoothTransformation))
+            picture.setPixmap(
+                pixmap.scaled(
+                    2 * PICTURE_PX,
+                    PICTURE_PX,
+                    Qt.AspectRatioMode.KeepAspectRatio,
+                    Qt.TransformationMode.SmoothTransformation,
+                )
+            )
 
         if name.lower() in LABEL_IMAGES:
             button = push_button(
@@ -160,12 +174,15 @@ class PropertiesDialog(QDialog):
                 tr("May show the patient's name"),
                 lambda: self._fetch(self._info.path, name, show),
             )
+            button.setFixedHeight(PICTURE_PX)  # it stands where the picture will, so that all of them are in line
             button.clicked.connect(button.hide)
+            button.clicked.connect(picture.show)
             box.addWidget(button)
+            picture.hide()
         else:
             self._fetch(self._info.path, name, show)
         box.addWidget(picture)
-        box.addWidget(quiet(name))
+        box.addWidget(quiet(name, wrap=False))
         self.pictures.addLayout(box)
 
 

@@ -114,7 +114,9 @@ def answer_texts(answer: Answer, mpps: tuple[float, ...] = ()) -> AnswerTexts:
     if state is not None and state.failed:
         warnings.append(tr("{0} tiles could not be read.").format(len(state.failed)))
     if state is not None and state.outside is not None and state.outside >= OUTSIDE_WARNING:
-        warnings.append(tr("These answers may be outside what the model has learned: this tissue is unlike its pictures."))
+        warnings.append(
+            tr("These answers may be outside what the model has learned: this tissue is unlike its pictures.")
+        )
     if mpps and region.spec.mpp not in mpps:
         held = ", ".join(f"{mpp:g}" for mpp in mpps)
         warnings.append(tr("The archive holds tiles at {0} µm/px, so likeness to these means less.").format(held))

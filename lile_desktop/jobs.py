@@ -84,11 +84,13 @@ def parse_event(line: str) -> JobEvent | None:
 
 
 def duration_text(seconds: float) -> str:
-    """A time for a person, in the largest units that matter: "8 s", "4 min", "2 h 10 min"."""
+    """A time for a person, no finer than anybody can know it: "8 s", "35 s", "4 min", "25 min", "2 h 10 min"."""
     seconds = max(0.0, seconds)
-    if seconds < 59.5:
-        return f"{max(1, math.ceil(seconds))} s"
-    minutes = round(seconds / 60)
+    if seconds <= 55:
+        return f"{max(1, math.ceil(seconds) if seconds <= 10 else 5 * math.ceil(seconds / 5))} s"
+    minutes = max(1, round(seconds / 60))
+    if minutes > 10:
+        minutes = 5 * round(minutes / 5) if minutes < 60 else 10 * round(minutes / 10)
     if minutes < 60:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"

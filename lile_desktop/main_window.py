@@ -108,6 +108,7 @@ class MainWindow(QMainWindow):
         bind("full_screen", lambda on: self.showFullScreen() if on else self.showNormal())
         bind("focus_search", self._focus_search)
         bind("ask_region", lambda: self.viewer.ask_region())
+        self.slide_menu.offer(self.registry["ask_region"])
         bind("heat_map", lambda: self.viewer.ask_heat())
         bind("cancel_question", self.asker.cancel)
         bind("archive_open", commands.open_archive)

@@ -96,8 +96,24 @@ def _palette_row(spec: ActionSpec) -> QWidget:
     return row
 
 
+# What mouse and keys do on the slide beyond the commands of the menus.
+ON_THE_SLIDE = (
+    ("Move", "Drag, arrow keys", "With Shift a whole view further; the middle button moves with any tool"),
+    ("Zoom", "Wheel, pinch, double-click", "Towards the mouse"),
+    ("Move with any tool", "Space held", "Until it is let go"),
+    ("Finish a shape", "Enter, double-click", "Polygon and polyline; a click on the first corner too"),
+    ("Take a point back", "Backspace", "While a polygon or polyline is drawn"),
+    ("Drop a shape", "Esc", "What is half drawn goes; else heat map and attention"),
+    ("Square, circle", "Shift while drawing", "Rectangle and ellipse"),
+    ("Wipe away", "Alt with the brush", "Takes from the selected region"),
+    ("Select one more", "Shift and click", "Regions that are merged or cut out of each other"),
+    ("Menu of the place", "Right click, Menu key", "Region, class, view, files"),
+    ("Minimap", "Double-click on it", "Moves it to another corner"),
+)
+
+
 class ShortcutSheet(QDialog):
-    """Every shortcut on one page, by menu."""
+    """Every shortcut on one page, by menu, then what mouse and keys do on the slide."""
 
     def __init__(self, registry: ActionRegistry, parent: QWidget) -> None:
         super().__init__(parent)
@@ -111,19 +127,9 @@ class ShortcutSheet(QDialog):
         row = 0
         for menu in MENUS:
             specs = [s for s in registry.bound() if s.menu == menu and s.shortcuts]
-            if not specs:
-                continue
-            title = QLabel(menu)
-            title.setProperty("rank", "title")
-            title.setContentsMargins(0, GRID if row else 0, 0, 0)
-            grid.addWidget(title, row, 0, 1, 3)
-            for offset, spec in enumerate(specs, 1):
-                grid.addWidget(QLabel(spec.text), row + offset, 0)
-                grid.addWidget(QLabel(shortcut_text(spec)), row + offset, 1)
-                tip = QLabel(spec.tip)
-                tip.setProperty("rank", "quiet")
-                grid.addWidget(tip, row + offset, 2)
-            row += len(specs) + 1
+            lines = [(tr(s.text), shortcut_text(s), tr(s.tip)) for s in specs]
+            row = _add_part(grid, row, tr(menu), lines)
+        row = _add_part(grid, row, tr("On the slide"), [(tr(a), tr(b), tr(c)) for a, b, c in ON_THE_SLIDE])
         grid.setColumnMinimumWidth(0, 184)
         grid.setColumnMinimumWidth(1, 136)
         grid.setColumnStretch(2, 1)
@@ -136,3 +142,19 @@ class ShortcutSheet(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * GRID, 2 * GRID, GRID, GRID)
         layout.addWidget(area)
+
+
+def _add_part(grid: QGridLayout, row: int, name: str, lines: list[tuple[str, str, str]]) -> int:
+    """A title and its lines from ``row`` on; gives the next free row."""
+    if not lines:
+        return row
+    title = QLabel(name)
+    title.setProperty("rank", "title")
+    title.setContentsMargins(0, GRID if row else 0, 0, 0)
+    grid.addWidget(title, row, 0, 1, 3)
+    for offset, texts in enumerate(lines, 1):
+        for column, text in enumerate(texts):
+            label = QLabel(text)
+            label.setProperty("rank", "quiet" if column == 2 else "")
+            grid.addWidget(label, row + offset, column)
+    return row + len(lines) + 1

@@ -7,29 +7,39 @@ from dataclasses import dataclass
 from lile_desktop.jobs import duration_text
 from lile_desktop.text import tr
 from lile_engine.errors import LileError
-from lile_engine.slides import Region, SlideInfo, TileSpec, tile_grid
+from lile_engine.slides import Region, SlideInfo, TileSpec
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """How many tiles a region has at most (the background goes out later) and the seconds that embedding takes."""
+    """How many tiles a region has at most (the background goes out later) and the seconds that embedding takes; none
+    where the archive holds them already (``stored``)."""
 
     tiles: int
     seconds: float
     problem: str = ""
+    stored: bool = False
 
 
-def estimate(info: SlideInfo, region: Region, spec: TileSpec, seconds_per_tile: float) -> Estimate:
-    """Counts the tiles of ``region``; a slide without mpp gives an estimate with the sentence that says so."""
+def estimate(
+    info: SlideInfo, region: Region, spec: TileSpec, seconds_per_tile: float, *, indexed: bool = False
+) -> Estimate:
+    """Counts the tiles of ``region``; a slide without mpp gives an estimate with the sentence that says so.
+
+    ``indexed``: the archive holds the tiles of this slide at this scale.
+    """
     if info.mpp is None:
         return Estimate(
             0, 0.0, tr("{0} does not say its scale; you are asked for it with the question.").format(info.name)
         )
+    from lile_engine.slides import tile_grid  # brings numpy and OpenSlide
+
     try:
         tiles = len(tile_grid(info, spec, region=region))
     except LileError as error:
         return Estimate(0, 0.0, str(error))
-    return Estimate(tiles, tiles * seconds_per_tile)
+    stored = indexed and tiles > 1  # a region smaller than a tile gets one of its own
+    return Estimate(tiles, 0.0 if stored else tiles * seconds_per_tile, stored=stored)
 
 
 def region_size_text(region: Region, mpp: float | None) -> str:
@@ -48,6 +58,8 @@ def estimate_text(region: Region, mpp: float | None, estimated: Estimate) -> str
     if estimated.problem:
         return estimated.problem
     tiles = tr("1 tile") if estimated.tiles == 1 else tr("{0} tiles").format(estimated.tiles)
+    if estimated.stored:
+        return tr("{0}, at most {1}, in the archive already").format(region_size_text(region, mpp), tiles)
     return tr("{0}, at most {1}, about {2}").format(
         region_size_text(region, mpp), tiles, duration_text(estimated.seconds)
     )

@@ -71,7 +71,7 @@ class SlideListModel(QAbstractListModel):
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
                 return entry.name
             case Qt.ItemDataRole.ToolTipRole:
-                return entry.problem or entry.path
+                return entry.problem or f"{entry.name}\n{entry.subtitle}\n{entry.path}"
             case Qt.ItemDataRole.UserRole:
                 return entry
         return None

@@ -143,6 +143,8 @@ QMenu::separator {{ height: 1px; background: {t.line}; margin: 4px 8px; }}
 QMenu::icon {{ padding-left: 8px; }}
 QWidget[area="panel"] {{ background: {t.panel}; }}
 QWidget[area="bar"] {{ background: {t.window}; }}
+QFrame[area="mark"] {{ background: {t.window}; border: none; }}
+QFrame[area="mark"][active="true"] {{ background: {t.accent}; }}
 QSplitter::handle {{ background: {t.line}; }}
 QLabel[rank="title"] {{ font-weight: 600; }}
 QLabel[rank="quiet"] {{ color: {t.quiet}; font-size: {small:.1f}pt; }}
@@ -167,7 +169,8 @@ QToolButton {{ background: transparent; border: 1px solid transparent; border-ra
 QToolButton:hover {{ background: {t.hover}; }}
 QToolButton:checked {{ background: {t.selected}; }}
 QToolButton:focus {{ border-color: {t.accent}; }}
-QToolButton[rank="tab"] {{ padding: 5px 12px; }}
+QToolButton[rank="tool"] {{ padding: 4px; }}
+QToolButton[rank="tab"] {{ padding: 5px 10px; }}
 QToolButton[rank="tab"]:checked {{ font-weight: 600; }}
 QToolButton[rank="word"] {{ background: {t.base}; padding: 2px 6px; }}
 QToolButton[rank="word"]:hover {{ background: {t.hover}; }}
@@ -184,7 +187,7 @@ QListView::item {{ border-radius: 4px; }}
 QListView::item:hover {{ background: {t.hover}; }}
 QListView::item:selected {{ background: {t.selected}; color: {t.text}; }}
 QTableView {{ gridline-color: {t.line}; }}
-QTableView::item {{ padding: 4px; }}
+QTableView::item {{ padding: 4px 8px; }}
 QHeaderView {{ background: transparent; }}
 QHeaderView::section {{ background: transparent; border: none; border-bottom: 1px solid {t.line}; padding: 4px 8px;
   color: {t.quiet}; font-size: {small:.1f}pt; }}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -38,10 +39,14 @@ from lile_desktop.viewer.annotations import Annotation
 from lile_desktop.viewer.autosave import FILE_NAME as REGIONS_FILE
 from lile_desktop.viewer.autosave import Autosave, archived_file, own_file, regions_file
 from lile_desktop.viewer.view_state import Rect
-from lile_engine.answers import Answer, AttentionAnswer, EngineInfo, HeatAnswer, RegionRequest
-from lile_engine.archive.rows import SlideRow
-from lile_engine.retrieval.results import Hit
-from lile_engine.slides import Region, SlideInfo, TileSpec, tile_size
+from lile_desktop.words import PhraseWord
+from lile_engine.slides import TileSpec
+
+if TYPE_CHECKING:
+    from lile_engine.answers import Answer, AttentionAnswer, EngineInfo, HeatAnswer
+    from lile_engine.archive.rows import SlideRow
+    from lile_engine.retrieval.results import Hit
+    from lile_engine.slides import Region, SlideInfo
 
 NO_SLIDE = "Open a slide with Ctrl+O, or drop one here."
 
@@ -84,7 +89,7 @@ class ViewerController(QObject):
         page.ask.phrase_entered.connect(lambda text: asker.ask_phrase(text, settings.value.results))
         page.ask.mpp_chosen.connect(lambda mpp: settings.update(tile_mpp=mpp))
         page.answers.hit_chosen.connect(self._choose)
-        page.answers.words.word_chosen.connect(asker.choose_word)
+        page.answers.words.word_chosen.connect(self._choose_word)
         view.region_drawn.connect(lambda _region: self._after_drawing())
         view.annotations.changed.connect(self.show_region)
         view.annotations.selection_changed.connect(self.show_region)
@@ -149,6 +154,8 @@ class ViewerController(QObject):
             return
         self.clear_layers()
         self._page.answers.clear()
+        from lile_engine.answers import RegionRequest
+
         request = RegionRequest(entry.path, entry.info.mpp, region, self._spec())
         self._asker.ask_region(request, self._settings.value.results)
 
@@ -163,9 +170,20 @@ class ViewerController(QObject):
             )
             self.notice.emit(Notice(sentence, level=Level.INFO))
         else:
+            self._reveal(HEAT)
             self._asker.ask_heat(info.path, info.identity, self._page.ask.field.text())
 
+    def _choose_word(self, word: PhraseWord | None) -> None:
+        """Where a word of the chosen caption or phrase is seen (None: all of it)."""
+        self._reveal(ATTENTION)
+        self._asker.choose_word(word)
+
     # -- layers -----------------------------------------------------------------------------------------------------
+    def _reveal(self, name: str) -> None:
+        """Who asks for a map wants to see it, also where layers, or the one before under this name, were hidden."""
+        self._page.view.set_overlays_visible(True)
+        self._page.view.set_overlay_visible(name, True)
+
     def clear_layers(self) -> None:
         """Takes heat map, attention and hits off the slide."""
         for name in self._page.layers.names():
@@ -252,8 +270,12 @@ class ViewerController(QObject):
         """The tiles that the slide in view is cut into, at the scale of tiles in the settings."""
         slide, spec = self._page.view.slide, self._spec()
         self._grid = on
-        step = None if slide is None else tile_size(slide, spec) if slide.mpp else float(spec.px)
-        self._page.view.set_tile_grid(step if on else None)
+        step: float | None = None
+        if on and slide is not None:
+            from lile_engine.slides import tile_size
+
+            step = tile_size(slide, spec) if slide.mpp else float(spec.px)
+        self._page.view.set_tile_grid(step)
 
     def show_tissue(self, on: bool) -> None:
         """Where tissue is seen on the slide in view; what lies beside it is no tile of the archive."""
@@ -288,7 +310,10 @@ class ViewerController(QObject):
         entry, annotation = self._desk.current, self._region()
         text = ""
         if entry is not None and entry.info is not None and annotation is not None:
-            guess = estimate(entry.info, annotation.region, self._spec(), self._asker.seconds_per_tile())
+            spec, seconds = self._spec(), self._asker.seconds_per_tile()
+            status = self._engine.archive if self._engine is not None else None
+            indexed = entry.info.identity in self._known and status is not None and spec.mpp in status.mpps
+            guess = estimate(entry.info, annotation.region, spec, seconds, indexed=indexed)
             text = estimate_text(annotation.region, entry.info.mpp, guess)
         self._page.ask.show_region(text, self._settings.value.tile_mpp)
         self.changed.emit()

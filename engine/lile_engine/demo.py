@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lile_engine.paths import private_dir, resources_dir
-from lile_engine.progress import CancelToken, Progress, ProgressCallback, no_progress
+from lile_engine.progress import ENOUGH_S, CancelToken, Progress, ProgressCallback, no_progress
 from lile_engine.slides import TileSpec
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class _Whole:
         def say(p: Progress) -> None:
             share = start + (end - start) * p.done / p.total if p.total else start
             elapsed = time.monotonic() - self._began
-            left = elapsed * (1 - share) / share if share > 0.02 else None
+            left = elapsed * (1 - share) / share if share > 0.05 and elapsed >= ENOUGH_S else None
             self._progress(Progress(round(100 * share), 100, "%", seconds_left=left, message=p.message))
 
         return say

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,10 +30,16 @@ def no_progress(_: Progress) -> None:
     """The callback of who does not want to know."""
 
 
+RECENT_S = 20.0  # the rate is that of the last so many seconds: what was slow or quick before tells nothing of now
+ENOUGH_S = 3.0  # before so many seconds nobody knows how long it will take
+
+
 class ProgressMeter:
     """Turns counts into `Progress` with rate and time left; calls back at most every ``interval`` seconds.
 
-    ``done`` is what an earlier run has done already: it counts for the share, not for the rate.
+    The rate is the recent one (`RECENT_S`); at the end it is that of the whole. The time left stays None until there
+    is enough to tell it from (`ENOUGH_S` and two counts). ``done`` is what an earlier run has done already: it counts
+    for the share, not for the rate.
     """
 
     def __init__(
@@ -42,17 +49,28 @@ class ProgressMeter:
         self.done = self._before = done
         self._start = time.monotonic()
         self._last = 0.0
+        self._counts = 0
+        self._recent: deque[tuple[float, int]] = deque([(self._start, done)])  # when so much was done
 
     def advance(self, count: int = 1, message: str = "") -> None:
         self.done += count
+        self._counts += count > 0
         now = time.monotonic()
         if self.done >= self.total or now - self._last >= self._interval:
             self._last = now
-            elapsed = now - self._start
-            now_done = self.done - self._before
-            rate = now_done / elapsed if elapsed > 0 and now_done > 0 else None
-            left = (self.total - self.done) / rate if rate else None
+            rate = self._rate(now)
+            known = rate and self._counts > 1 and now - self._start >= ENOUGH_S
+            left = (self.total - self.done) / rate if rate and known else None
             self._callback(Progress(self.done, self.total, self.unit, rate, left, message))
+
+    def _rate(self, now: float) -> float | None:
+        """Counts per second: of the last `RECENT_S`, or of all once all is done."""
+        recent = self._recent
+        recent.append((now, self.done))
+        while len(recent) > 2 and now - recent[1][0] >= RECENT_S:
+            recent.popleft()
+        then, before = (self._start, self._before) if self.done >= self.total else recent[0]
+        return (self.done - before) / (now - then) if now > then and self.done > before else None
 
 
 class CancelToken:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from lile_desktop.hits import AnswerTexts
@@ -12,9 +15,12 @@ from lile_desktop.panels.parts import empty_state, hairline, heading, quiet
 from lile_desktop.panels.words_panel import WordsPanel
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
-from lile_engine.answers import Answer
+
+if TYPE_CHECKING:
+    from lile_engine.answers import Answer
 
 EMPTY, PATCHES, CAPTIONS, CASES = range(4)
+TAB_PADDING = 12  # of the style sheet, its border and a little air
 
 
 class AnswersPanel(QWidget):
@@ -30,6 +36,7 @@ class AnswersPanel(QWidget):
         self.elsewhere.setProperty("rank", "warning")
         self.warning = quiet()
         self.warning.setProperty("rank", "warning")
+        self.ranking = quiet(tr("Re-ranking… scores and order still change."))
         self.gallery = Gallery(fetch)
         self.captions = CaptionList()
         self.cases = Gallery(fetch)
@@ -50,13 +57,13 @@ class AnswersPanel(QWidget):
             (CASES, tr("Cases"), tr("Cases whose patches together fit best")),
         ):
             button = QToolButton()
-            button.setText(text)
             button.setCheckable(True)
             button.setProperty("rank", "tab")
             button.setToolTip(tip)
             button.setAccessibleName(text)
             self._tabs.addButton(button, page)
             self.tab_buttons[page] = button
+            self._name_tab(page, text)
             tabs.addWidget(button)
         tabs.addStretch(1)
         self._tabs.idClicked.connect(self.show_page)
@@ -69,6 +76,7 @@ class AnswersPanel(QWidget):
             label.setWordWrap(True)
             head.addWidget(label)
         head.addLayout(tabs)
+        head.addWidget(self.ranking)
 
         self._stack = QStackedWidget()
         self._stack.addWidget(
@@ -91,9 +99,9 @@ class AnswersPanel(QWidget):
         """Back to what to do first."""
         self.show_elsewhere("")
         self._head.hide()
-        self.gallery.set_hits(())
-        self.captions.set_hits(())
-        self.cases.set_hits(())
+        for view in (self.gallery, self.captions, self.cases):
+            view.show_hits((), settled=True, same=False)
+        self.ranking.hide()
         self._question = 0
         self.words.set_text("")
         self._stack.setCurrentIndex(EMPTY)
@@ -105,18 +113,30 @@ class AnswersPanel(QWidget):
         for label, text in ((self.title, texts.title), (self.note, texts.note), (self.warning, texts.warning)):
             label.setText(text)
             label.setVisible(bool(text))
-        self.gallery.set_hits(answer.patches)
-        self.captions.set_hits(answer.captions)
-        self.cases.set_hits(answer.cases)
+        self.ranking.setVisible(not answer.final)
+        for view, hits in (
+            (self.gallery, answer.patches),
+            (self.captions, answer.captions),
+            (self.cases, answer.cases),
+        ):
+            view.show_hits(hits, settled=answer.final, same=same)
         for page, name, hits in (
             (PATCHES, tr("Patches"), answer.patches),
             (CAPTIONS, tr("Captions"), answer.captions),
             (CASES, tr("Cases"), answer.cases),
         ):
-            self.tab_buttons[page].setText(f"{name}  {len(hits)}" if hits else name)
+            self._name_tab(page, f"{name}  {len(hits)}" if hits else name)
         self._head.show()
         if not same:
             self.show_page(CAPTIONS if answer.region is not None and answer.captions else PATCHES)
+
+    def _name_tab(self, page: int, text: str) -> None:
+        """The name of a tab, which is as wide as it takes when it is in front and bold."""
+        button = self.tab_buttons[page]
+        button.setText(text)
+        strong = button.font()
+        strong.setWeight(QFont.Weight.DemiBold)
+        button.setMinimumWidth(QFontMetrics(strong).horizontalAdvance(text) + 2 * TAB_PADDING)
 
     def show_elsewhere(self, asked_on: str) -> None:
         """Says that the answer is about a region of another slide than the one in view; "" where it is not."""

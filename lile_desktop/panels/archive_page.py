@@ -166,13 +166,13 @@ class ArchivePage(QWidget):
         layout.addLayout(top)
         layout.addLayout(buttons)
         self._stack = QStackedLayout()
+        layout.addLayout(self._stack, 1)  # before its first widget, which would be shown as a window of its own
         self._stack.addWidget(
             empty_state(
                 tr("No slide is in this archive yet. Press Index slides… to embed some: then they can be found.")
             )
         )
         self._stack.addWidget(self.table)
-        layout.addLayout(self._stack, 1)
 
     def show_archive(self, status: ArchiveStatus | None, rows: Sequence[SlideRow]) -> None:
         """Shows an archive; None where there is none."""

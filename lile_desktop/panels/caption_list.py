@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, QRect, QSize, Qt
 from PySide6.QtGui import QFont, QFontMetrics, QPainter
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from lile_desktop.hits import caption_source
-from lile_desktop.panels.hit_list import HitModel, HitView, Index, set_ink
+from lile_desktop.panels.hit_list import HitModel, HitView, Index, score_ink, set_ink
 from lile_desktop.panels.row_delegate import paint_ground
 from lile_desktop.similar import Group, grouped
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID, current_theme, small_font
-from lile_engine.retrieval.results import Hit
+
+if TYPE_CHECKING:
+    from lile_engine.retrieval.results import Hit
 
 FOLDED_ROLE = Qt.ItemDataRole.UserRole + 1  # how many captions are folded under a row
 INDENTED_ROLE = Qt.ItemDataRole.UserRole + 2  # whether a row stands under another one
@@ -30,10 +33,10 @@ class CaptionModel(HitModel):
         self._open: set[int] = set()
         self._rows: list[tuple[int, Hit]] = []  # number of the group and the hit
 
-    def set_hits(self, hits: Sequence[Hit]) -> None:
+    def set_hits(self, hits: Sequence[Hit], *, settled: bool = True) -> None:
         """Shows other captions, groups folded."""
         self.beginResetModel()
-        self._hits = tuple(hits)
+        self._hits, self.settled = tuple(hits), settled
         self._groups = grouped(hits)
         self._open = set()
         self._rows = [(number, group.best) for number, group in enumerate(self._groups)]
@@ -109,7 +112,7 @@ class _CaptionDelegate(QStyledItemDelegate):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         paint_ground(painter, option, theme, rect.adjusted(0, 1, 0, -1))
         box = self._text_box(rect, index)
-        set_ink(painter, theme, font, strong=True)
+        score_ink(painter, theme, font, index)
         score = QRect(box.left() - self.SCORE, box.top() + 1, self.SCORE, 20)
         painter.drawText(score, Qt.AlignmentFlag.AlignTop, f"{hit.score:.2f}")
         set_ink(painter, theme, font)
@@ -129,21 +132,16 @@ class CaptionList(HitView):
     """Choosing a caption also shows those folded under it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        self.hits_model = CaptionModel()
         super().__init__(
-            self.hits_model,
+            CaptionModel(),
             _CaptionDelegate(),
             "Captions found",
             "Click a caption, then one of its words below, to see where it fits",
             parent,
         )
 
-    def set_hits(self, hits: Sequence[Hit]) -> None:
-        """Shows these captions from the top."""
-        self.hits_model.set_hits(hits)
-        self.scrollToTop()
-
     def _choose(self, index: QModelIndex) -> None:
+        assert isinstance(self.hits_model, CaptionModel)
         self.hits_model.unfold(index.row())
         super()._choose(index)
 

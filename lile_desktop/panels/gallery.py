@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from PySide6.QtCore import QRect, QSize, Qt
 from PySide6.QtGui import QColor, QFont, QPainter, QPixmap
 from PySide6.QtWidgets import QListView, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from lile_desktop.hits import card_line, card_title, is_outside
-from lile_desktop.panels.hit_list import HitModel, HitView, Index, set_ink
+from lile_desktop.panels.hit_list import HitModel, HitView, Index, score_ink, set_ink
 from lile_desktop.panels.row_delegate import paint_ground, paint_picture
 from lile_desktop.text import tr
 from lile_desktop.theme import current_theme
-from lile_engine.retrieval.results import Hit
+
+if TYPE_CHECKING:
+    from lile_engine.retrieval.results import Hit
 
 PICTURE_PX = 160
 KEPT_PICTURES = 600
 COLUMN_PX = 100
 
-Picture = Callable[[Hit, Callable[[QPixmap], None]], None]
+Picture: TypeAlias = "Callable[[Hit, Callable[[QPixmap], None]], None]"
 
 
 class GalleryModel(HitModel):
@@ -80,7 +83,7 @@ class _CardDelegate(QStyledItemDelegate):
         box = QRect(rect.left() + 4, rect.top() + 4, self.side, self.side)
         paint_picture(painter, index.data(Qt.ItemDataRole.DecorationRole), box, theme, fill=True)
         line = QRect(box.left() + 2, box.bottom() + 2, box.width() - 4, self.TEXT // 2 - 1)
-        set_ink(painter, theme, font, strong=True)
+        score_ink(painter, theme, font, index)
         score = f"{hit.score:.2f}"
         painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, score)
         used = painter.fontMetrics().horizontalAdvance(score) + 6
@@ -103,10 +106,9 @@ class Gallery(HitView):
     """Cards in columns."""
 
     def __init__(self, fetch: Picture, parent: QWidget | None = None) -> None:
-        self.hits_model = GalleryModel(fetch)
         self._delegate = _CardDelegate()
         super().__init__(
-            self.hits_model,
+            GalleryModel(fetch),
             self._delegate,
             "Patches found",
             "Click a patch to fly to it, on whichever slide it lies",
@@ -116,11 +118,6 @@ class Gallery(HitView):
         self.setMovement(QListView.Movement.Static)
         self.setUniformItemSizes(True)
         self.setSpacing(0)
-
-    def set_hits(self, hits: Sequence[Hit]) -> None:
-        """Shows these hits from the top."""
-        self.hits_model.set_hits(hits)
-        self.scrollToTop()
 
     def resizeEvent(self, event: object) -> None:
         """As many columns of about 100 px as fit, and no ragged edge on the right."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QPainter
@@ -11,9 +12,14 @@ from PySide6.QtWidgets import QListView, QStyledItemDelegate, QWidget
 from lile_desktop.hits import hit_tooltip
 from lile_desktop.text import tr
 from lile_desktop.theme import Theme, small_font
-from lile_engine.retrieval.results import Hit
+
+if TYPE_CHECKING:
+    from lile_engine.retrieval.results import Hit
 
 Index = QModelIndex | QPersistentModelIndex
+
+
+SETTLED_ROLE = Qt.ItemDataRole.UserRole + 10
 
 
 class HitModel(QAbstractListModel):
@@ -22,11 +28,12 @@ class HitModel(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._hits: tuple[Hit, ...] = ()
+        self.settled = True  # False while the hits are being re-ranked: scores and order will change
 
-    def set_hits(self, hits: Sequence[Hit]) -> None:
+    def set_hits(self, hits: Sequence[Hit], *, settled: bool = True) -> None:
         """Shows other hits."""
         self.beginResetModel()
-        self._hits = tuple(hits)
+        self._hits, self.settled = tuple(hits), settled
         self.endResetModel()
 
     def hits(self) -> tuple[Hit, ...]:
@@ -55,7 +62,12 @@ class HitModel(QAbstractListModel):
                 return hit_tooltip(hit)
             case Qt.ItemDataRole.UserRole:
                 return hit
-        return None
+        return self.settled if role == SETTLED_ROLE else None
+
+    def row_of(self, hit: Hit | None) -> int:
+        """The row that the same patch, caption or case has now, -1 for none."""
+        rows = range(self.rowCount()) if hit is not None else ()
+        return next((row for row in rows if _same(self.hit_at(row), hit)), -1)
 
 
 class HitView(QListView):
@@ -67,6 +79,7 @@ class HitView(QListView):
         self, model: HitModel, delegate: QStyledItemDelegate, name: str, tip: str, parent: QWidget | None
     ) -> None:
         super().__init__(parent)
+        self.hits_model = model
         model.setParent(self)
         delegate.setParent(self)
         self.setModel(model)
@@ -81,6 +94,16 @@ class HitView(QListView):
         self.clicked.connect(self._choose)
         self.activated.connect(self._choose)
 
+    def show_hits(self, hits: Sequence[Hit], *, settled: bool, same: bool) -> None:
+        """Shows hits from the top; a better order of the ``same`` answer keeps what was chosen in it."""
+        chosen = self.currentIndex().data(Qt.ItemDataRole.UserRole) if same else None
+        self.hits_model.set_hits(hits, settled=settled)
+        row = self.hits_model.row_of(chosen)
+        if row >= 0:
+            self.setCurrentIndex(self.hits_model.index(row))
+        else:
+            self.scrollToTop()
+
     def _choose(self, index: QModelIndex) -> None:
         hit = index.data(Qt.ItemDataRole.UserRole)
         if hit is not None:
@@ -92,6 +115,17 @@ def bold(font: QFont) -> QFont:
     strong = QFont(small_font(font))
     strong.setWeight(QFont.Weight.DemiBold)
     return strong
+
+
+def _same(one: Hit | None, other: Hit | None) -> bool:
+    facts = [(h.kind, h.id, h.slide, h.x, h.y, h.case, h.caption) for h in (one, other) if h is not None]
+    return len(facts) == 2 and facts[0] == facts[1]
+
+
+def score_ink(painter: QPainter, theme: Theme, font: QFont, index: Index) -> None:
+    """Font and colour of a score: strong once it stands, quiet while it may still change."""
+    settled = bool(index.data(SETTLED_ROLE))
+    set_ink(painter, theme, font, strong=settled, quiet=not settled)
 
 
 def set_ink(painter: QPainter, theme: Theme, font: QFont, *, quiet: bool = False, strong: bool = False) -> None:

@@ -1,17 +1,34 @@
-"""The regions drawn on the slide in view."""
+"""The regions drawn on the slide in view: class, name, type, and area or length."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QStackedLayout,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
 
+from lile_desktop.actions import ActionRegistry
 from lile_desktop.panels.parts import heading, quiet
+from lile_desktop.panels.row_delegate import Index, paint_ground
 from lile_desktop.regions import region_size_text
 from lile_desktop.text import tr
-from lile_desktop.theme import GRID
-from lile_desktop.viewer.annotations import AnnotationStore
+from lile_desktop.theme import GRID, current_theme, small_font
+from lile_desktop.viewer.annotations import UNCLASSED, Annotation, AnnotationStore
+from lile_desktop.viewer.measures import kind_text, measure_text
 
 MOST_LISTED = 1000  # an imported file may hold 100,000 nuclei, which nobody reads as a list
+MENU = ("ask_region", "name_region", "lock_regions", "delete_region")
+MEASURE_ROLE = Qt.ItemDataRole.UserRole
+COLOR_ROLE = Qt.ItemDataRole.UserRole + 1
 
 
 class RegionsPanel(QWidget):
@@ -19,27 +36,32 @@ class RegionsPanel(QWidget):
 
     visited = Signal(int)
 
-    def __init__(self, store: AnnotationStore, parent: QWidget | None = None) -> None:
+    def __init__(self, store: AnnotationStore, actions: ActionRegistry, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._store = store
+        self._store, self._actions = store, actions
         self._mpp: float | None = None
         self.list = QListWidget()
+        self.list.setItemDelegate(_RegionDelegate(self.list))
+        self.list.setUniformItemSizes(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setAccessibleName(tr("Regions on this slide"))
         self.list.setToolTip(tr("Click to select a region, double-click to go there"))
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.list.customContextMenuRequested.connect(self._menu)
         self.list.currentRowChanged.connect(self._on_row)
         self.list.itemDoubleClicked.connect(lambda _item: self._visit())
-        self._stack = QStackedLayout()
-        hint = quiet(tr("Press R and draw a rectangle on the slide."))
-        hint.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._stack.addWidget(hint)
-        self._stack.addWidget(self.list)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(GRID, GRID, GRID, 0)
         layout.setSpacing(GRID // 2)
         layout.addWidget(heading(tr("Regions")))
-        layout.addLayout(self._stack)
-        self.setFixedHeight(136)
+        self._stack = QStackedLayout()
+        layout.addLayout(self._stack)  # before its first widget, which would be shown as a window of its own
+        hint = quiet(tr("Press R and draw a rectangle on the slide."))
+        hint.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._stack.addWidget(hint)
+        self._stack.addWidget(self.list)
+        self.setFixedHeight(160)
         store.changed.connect(self.refresh)
         store.selection_changed.connect(self._mark)
 
@@ -53,11 +75,40 @@ class RegionsPanel(QWidget):
         self.list.blockSignals(True)
         self.list.clear()
         for number, annotation in enumerate(self._store.all()[:MOST_LISTED], 1):
-            size = region_size_text(annotation.region, self._mpp)
-            QListWidgetItem(f"{annotation.name or f'Region {number}'}   {size}", self.list)
+            self._add(annotation, number)
         self.list.blockSignals(False)
         self._stack.setCurrentIndex(1 if len(self._store) else 0)
         self._mark()
+
+    def _add(self, annotation: Annotation, number: int) -> None:
+        kind, measure = kind_text(annotation), measure_text(annotation, self._mpp)
+        name = annotation.name or f"{kind} {number}"
+        item = QListWidgetItem(name, self.list)
+        item.setData(MEASURE_ROLE, measure)
+        item.setData(COLOR_ROLE, QColor(*(annotation.color or UNCLASSED)) if annotation.region_class else None)
+        item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{name}, {kind}, {measure}")
+        lines = [name, f"{kind}, {measure}"]
+        if annotation.kind == "region":
+            lines.append(region_size_text(annotation.region, self._mpp))
+        if annotation.region_class is not None:
+            lines.append(tr("Class: {0}").format(annotation.region_class.name))
+        if annotation.locked:
+            lines.append(tr("Locked"))
+        item.setToolTip("\n".join(dict.fromkeys(lines)))
+
+    def build_menu(self) -> QMenu:
+        """What can be done to the region that is chosen."""
+        menu = QMenu(self)
+        menu.addAction(tr("Go there")).triggered.connect(lambda _checked=False: self._visit())
+        for name in MENU:
+            menu.addAction(self._actions[name])
+        return menu
+
+    def _menu(self, place: QPoint) -> None:
+        item = self.list.itemAt(place)
+        if item is not None:
+            self.list.setCurrentItem(item)
+            self.build_menu().popup(self.list.viewport().mapToGlobal(place))
 
     def _mark(self) -> None:
         chosen = self._store.selection
@@ -74,3 +125,37 @@ class RegionsPanel(QWidget):
     def _visit(self) -> None:
         if self._store.selection:
             self.visited.emit(self._store.selection[-1])
+
+
+class _RegionDelegate(QStyledItemDelegate):
+    """A dot in the colour of the class, the name, and at the right what it measures."""
+
+    HEIGHT, DOT = 28, 8
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return QSize(120, self.HEIGHT)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        theme = current_theme()
+        rect: QRect = option.rect
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        paint_ground(painter, option, theme, rect)
+        color = index.data(COLOR_ROLE)
+        if color is not None:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(color)
+            dot = QRect(0, 0, self.DOT, self.DOT)
+            dot.moveCenter(QPoint(rect.left() + GRID, rect.center().y()))
+            painter.drawEllipse(dot)
+        text = rect.adjusted(2 * GRID, 0, -GRID, 0)
+        painter.setFont(small_font(option.font))
+        painter.setPen(QColor(theme.quiet))
+        measure = index.data(MEASURE_ROLE)
+        painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, measure)
+        room = text.width() - painter.fontMetrics().horizontalAdvance(measure) - GRID
+        painter.setFont(option.font)
+        painter.setPen(QColor(theme.text))
+        name = painter.fontMetrics().elidedText(index.data(), Qt.TextElideMode.ElideMiddle, room)
+        painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, name)
+        painter.restore()

@@ -53,9 +53,9 @@ class SlidesPanel(QWidget):
         layout.addLayout(top)
         layout.addWidget(self.filter)
         self._stack = QStackedLayout()
+        layout.addLayout(self._stack, 1)  # before its first widget, which would be shown as a window of its own
         self._stack.addWidget(empty_state(tr("Open a slide with Ctrl+O, or drop slide files anywhere on the window.")))
         self._stack.addWidget(self.list)
-        layout.addLayout(self._stack, 1)
         for signal in (model.rowsInserted, model.rowsRemoved, model.modelReset):
             signal.connect(self._show_state)
         self._show_state()

@@ -18,7 +18,8 @@ from lile_desktop.viewer.panes import Panes
 
 LEFT_PX, RIGHT_PX = 248, 352
 TOOLS = (
-    "tool_move", "tool_rectangle", "tool_ellipse", "tool_polygon", "tool_brush", "tool_line", None,
+    "tool_move", "tool_rectangle", "tool_ellipse", "tool_polygon", "tool_freehand", "tool_brush",
+    "tool_points", "tool_polyline", "tool_line", None,
     "go_back", "go_forward", None, "fit", "zoom_out", "zoom_in", "mag_10", "mag_20", "mag_40", None, "views_2",
     "link_views",
 )  # fmt: skip
@@ -31,7 +32,7 @@ class ViewerPage(QWidget):
         super().__init__()
         self.view = view = panes.views[0]
         self.slides = SlidesPanel(desk.slides, actions)
-        self.regions = RegionsPanel(view.annotations)
+        self.regions = RegionsPanel(view.annotations, actions)
         self.layers = LayersPanel()
         self.ask = AskPanel(actions)
         self.answers = AnswersPanel(desk.picture)
@@ -91,14 +92,18 @@ def _tool_strip(actions: ActionRegistry) -> QWidget:
     strip = _panel()
     layout = QHBoxLayout(strip)
     layout.setContentsMargins(GRID, 4, GRID, 4)
-    layout.setSpacing(GRID // 2)
+    layout.setSpacing(1)
     for name in TOOLS:
         if name is None:
             line = QFrame()
             line.setFixedSize(1, 20)
             line.setStyleSheet("background: palette(mid);")
+            layout.addSpacing(GRID // 2)
             layout.addWidget(line)
+            layout.addSpacing(GRID // 2)
         else:
-            layout.addWidget(tool_button(actions[name]))
+            button = tool_button(actions[name])
+            button.setProperty("rank", "tool")
+            layout.addWidget(button)
     layout.addStretch(1)
     return strip

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPolygonF
 
 from lile_desktop.viewer.annotations import UNCLASSED, Annotation, AnnotationStore
+from lile_desktop.viewer.measures import length_px, measure_text
 from lile_desktop.viewer.shape_raster import ShapeRaster
-from lile_desktop.viewer.strokes import stroke
+from lile_desktop.viewer.strokes import paint_note, stroke
 from lile_desktop.viewer.tile_painter import view_transform
-from lile_desktop.viewer.view_state import Rect, ViewState, to_slide, visible_rect
+from lile_desktop.viewer.view_state import Rect, ViewState, to_screen, to_slide, visible_rect
 
 HANDLE_PX = 3.5
 POINT_PX = 4.0
 MOST_OUTLINES = 250  # more regions in view than this are painted as a picture
+MOST_LENGTHS = 30  # more lines in view than this show their length only when selected
+LEAST_LENGTH_PX = 24.0
 MOST_PATHS = 4000  # kept ready
 
 
@@ -49,8 +54,11 @@ class AnnotationPainter:
         self._paths[annotation.id] = (annotation, path)
         return path
 
-    def paint(self, painter: QPainter, view: ViewState, accent: QColor) -> None:
-        """Paint what is in view; the painter is in logical screen pixels."""
+    def paint(self, painter: QPainter, view: ViewState, accent: QColor, mpp: float | None = None) -> None:
+        """Paint what is in view, open lines with their length (``mpp`` of level 0); the painter is in logical screen
+        pixels."""
+        if not len(self._store):
+            return
         chosen = set(self._store.selection)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -64,6 +72,9 @@ class AnnotationPainter:
                     paint_outline(painter, view, annotation, accent, path=self.path_of(annotation))
         for annotation in self._store.selected()[:MOST_OUTLINES]:
             paint_outline(painter, view, annotation, accent, selected=True, path=self.path_of(annotation))
+        lines = [one for one in map(self._store.get, numbers[:MOST_OUTLINES].tolist()) if one and one.kind == "line"]
+        for line in lines if len(lines) <= MOST_LENGTHS else [one for one in lines if one.id in chosen]:
+            paint_length(painter, view, line, mpp)
         painter.restore()
 
     def pick(self, view: ViewState, sx: float, sy: float, slack: float) -> Annotation | None:
@@ -117,6 +128,24 @@ def paint_outline(
         stroke(painter, color, 2.25 if selected else 1.75, halo=halo)
         painter.drawPath(path)
     painter.restore()
+
+
+def paint_length(painter: QPainter, view: ViewState, line: Annotation, mpp: float | None) -> None:
+    """The length of an open line at its middle; of one that is seen as a speck only, none."""
+    x, y = middle_of(line.region.exterior)
+    if length_px(line) * view.scale >= LEAST_LENGTH_PX:
+        paint_note(painter, QPointF(*to_screen(view, x, y)), measure_text(line, mpp), view)
+
+
+def middle_of(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The point half-way along an open line."""
+    left = sum(math.dist(a, b) for a, b in itertools.pairwise(points)) / 2
+    for (ax, ay), (bx, by) in itertools.pairwise(points):
+        step = math.hypot(bx - ax, by - ay)
+        if step >= left and step > 0:
+            return ax + (bx - ax) * left / step, ay + (by - ay) * left / step
+        left -= step
+    return points[-1]
 
 
 def paint_points(painter: QPainter, view: ViewState, annotation: Annotation, color: QColor) -> None:

@@ -87,6 +87,7 @@ class SlideCanvas(QWidget):
         self._rest.timeout.connect(self._remember_place)
         self.minimap = Minimap(self)
         self.minimap.moved_to.connect(self.center_on)
+        self.minimap.corner_changed.connect(lambda: self._place_minimap())
         self._minimap_wanted = True
         self._corner_wanted = True
         self._cursor: tuple[float, float] | None = None
@@ -218,7 +219,7 @@ class SlideCanvas(QWidget):
         if self._slide is None:
             return
         start = self._motion.target_scale or self._view.scale
-        limited = vs.clamped(replace(self._view, scale=start * factor), self._slide.width, self._slide.height)
+        limited = vs.limited(replace(self._view, scale=start * factor), self._slide)
         anchor_x = self._view.width / 2 if sx is None else sx
         anchor_y = self._view.height / 2 if sy is None else sy
         self._fitted = False
@@ -327,7 +328,7 @@ class SlideCanvas(QWidget):
         if self._slide is None:
             self._view = view
             return
-        view = vs.clamped(view, self._slide.width, self._slide.height)
+        view = vs.limited(view, self._slide)
         if view == self._view:
             self._planner.start()
             return
@@ -410,7 +411,7 @@ class SlideCanvas(QWidget):
             self._backdrop.invalidate()
         roomy = self.width() >= 480 and self.height() >= 320
         self.minimap.setVisible(self._minimap_wanted and roomy and self._slide is not None)
-        self.minimap.move(self.width() - self.minimap.width() - round(MARGIN), round(MARGIN))
+        self.minimap.place_in(self.width(), self.height(), round(MARGIN))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         if self._slide is not None and self._fitted:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QCheckBox, QFormLayout, QLabel, QPushButton, QSlider, QWidget
 
 from lile_desktop.text import tr
@@ -54,6 +55,21 @@ class DisplayPanel(QWidget):
         self.mirrored.toggled.connect(canvas.set_mirrored)
         self.profile.toggled.connect(canvas.set_color_profile_on)
         self.reset.clicked.connect(self._reset)
+
+    def event(self, event: QEvent) -> bool:
+        """Esc is meant for this window, not for the command that has it in the main one."""
+        override = event.type() == QEvent.Type.ShortcutOverride
+        if override and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape:
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Esc closes it, as it does a dialog."""
+        if event.key() == Qt.Key.Key_Escape:
+            self.close()
+        else:
+            super().keyPressEvent(event)
 
     def refresh(self) -> None:
         """Show what the canvas has in force."""

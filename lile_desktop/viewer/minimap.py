@@ -1,15 +1,18 @@
-"""The minimap: the whole slide small, the view in it; press or drag to go there."""
+"""The minimap: the whole slide small, the view in it; press or drag to go there, double-click for another corner."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QColor, QEnterEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
 from lile_desktop.text import tr
 from lile_desktop.viewer.view_state import ViewState, to_slide
 
 LONGEST = 176  # logical pixels of the longer side
+FAINT = 0.7  # opacity while the mouse is elsewhere: tissue below it is still seen
+CORNERS = (Qt.Corner.TopRightCorner, Qt.Corner.TopLeftCorner, Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner)
+ABOVE_BAR_PX = 48  # room for scale bar and position below it
 LEAST_BOX = 6.0  # the view is drawn at least this large
 
 
@@ -17,6 +20,7 @@ class Minimap(QWidget):
     """Shows a thumbnail always upright, whatever the view's rotation; the view is a quadrilateral in it."""
 
     moved_to = Signal(float, float)  # level-0 px to bring to the middle of the view
+    corner_changed = Signal()  # it wants to be placed anew
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -25,9 +29,9 @@ class Minimap(QWidget):
         self._view: ViewState | None = None
         self._accent = QColor(0, 120, 215)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self._corner = 0
         self.setAccessibleName(tr("Overview of the slide"))
-        self.setToolTip(tr("The whole slide; drag the box to move the view"))
+        self.setToolTip(tr("The whole slide; drag to move the view, double-click for another corner, N hides it"))
         self.hide()
 
     def set_slide(self, width: int, height: int, image: QImage | None) -> None:
@@ -48,6 +52,31 @@ class Minimap(QWidget):
 
     def set_view(self, view: ViewState, accent: QColor) -> None:
         self._view, self._accent = view, accent
+        self.update()
+
+    @property
+    def corner(self) -> Qt.Corner:
+        """The corner of the view that it lies in."""
+        return CORNERS[self._corner]
+
+    def place_in(self, width: int, height: int, margin: int) -> None:
+        """Lies down in its corner of a view of this size."""
+        left = self.corner in (Qt.Corner.TopLeftCorner, Qt.Corner.BottomLeftCorner)
+        top = self.corner in (Qt.Corner.TopLeftCorner, Qt.Corner.TopRightCorner)
+        low = height - self.height() - margin - ABOVE_BAR_PX
+        self.move(margin if left else width - self.width() - margin, margin if top else low)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """To the next corner, away from what it covers."""
+        self._corner = (self._corner + 1) % len(CORNERS)
+        self.corner_changed.emit()
+        event.accept()
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """Under the mouse it is seen in full."""
+        self.update()
+
+    def leaveEvent(self, event: QEvent) -> None:
         self.update()
 
     def _to_slide(self, at: QPointF) -> tuple[float, float]:
@@ -79,9 +108,11 @@ class Minimap(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         frame = QRectF(self.rect())
+        painter.setOpacity(1.0 if self.underMouse() else FAINT)
         painter.fillRect(frame, QColor(235, 235, 236))
         if self._image is not None:
             painter.drawImage(QPointF(0, 0), self._image)
+        painter.setOpacity(1.0)
         polygon = self.view_polygon()
         if not polygon.isEmpty():
             bounds = polygon.boundingRect()

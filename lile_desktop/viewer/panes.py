@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from PySide6.QtCore import QAbstractItemModel, QEvent, QObject, Qt, QTimer, Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from lile_desktop.text import tr
 from lile_desktop.viewer.slide_view import SlideView
@@ -18,6 +18,7 @@ MOST_VIEWS = 4
 GAP = 2  # pixels between views
 GRID = 8
 HEAD_PX = 28
+MARK_PX = 2
 
 Open = Callable[[], list[SlideInfo]]  # the slides that can be chosen
 
@@ -37,6 +38,9 @@ class Pane(QWidget):
         line = QHBoxLayout(self.head)
         line.setContentsMargins(GRID if slides is None else 0, 0, GRID, 0)
         self.head.setFixedHeight(HEAD_PX)
+        self.mark = QFrame()
+        self.mark.setFixedHeight(MARK_PX)
+        self.mark.setProperty("area", "mark")
         if slides is None:
             line.addWidget(self.title, 1)
         else:
@@ -54,9 +58,20 @@ class Pane(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.head)
+        layout.addWidget(self.mark)
         layout.addWidget(view, 1)
+        self.set_active(False)
         view.slide_changed.connect(self._name)
         self._name()
+
+    def set_active(self, active: bool) -> None:
+        """Whether the keys for zoom, magnification and angle are for this view: a line in the accent colour says so."""
+        self.mark.setProperty("active", active)
+        self.mark.style().unpolish(self.mark)
+        self.mark.style().polish(self.mark)
+        keys = tr("Zoom and turn keys are for this view") if active else tr("Click a view to use the keys in it")
+        self.title.setToolTip(keys)
+        self.view.setAccessibleDescription(keys)
 
     def _name(self) -> None:
         name = self.view.slide.name if self.view.slide is not None else tr("No slide")
@@ -178,6 +193,8 @@ class Panes(QWidget):
             wide = columns - number % columns if last else 1  # three views: the third is as wide as two
             self._grid.addWidget(pane, number // columns, number % columns, 1, wide)
             pane.head.setVisible(len(self._panes) > 1)
+            pane.mark.setVisible(len(self._panes) > 1)
+            pane.set_active(pane.view is self.active)
             pane.show()
         for index in range(2):
             self._grid.setColumnStretch(index, 1 if index < columns else 0)
@@ -190,6 +207,8 @@ class Panes(QWidget):
 
     def _activate(self, view: SlideView) -> None:
         self.active = view
+        for pane in self._panes:
+            pane.set_active(pane.view is view)
         self.active_changed.emit()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

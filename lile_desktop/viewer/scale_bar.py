@@ -53,6 +53,8 @@ def area_text(square_microns: float) -> str:
     """An area for people, in square microns or square millimetres."""
     if square_microns >= 1e5:
         return f"{square_microns / 1e6:.4g} mm²"
+    if square_microns >= 1000:
+        return f"{float(f'{square_microns:.4g}'):,.0f} µm²"
     return f"{square_microns:.4g} µm²"
 
 

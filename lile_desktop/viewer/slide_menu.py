@@ -40,7 +40,12 @@ class SlideMenu(QObject):
         self.transfer = GeoJsonTransfer(view.annotations, self)
         self.transfer.failed.connect(view.slide_failed)
         self._panel: DisplayPanel | None = None
+        self._offered: list[QAction] = []
         view.context_asked.connect(self.open_at)
+
+    def offer(self, action: QAction) -> None:
+        """One more thing to do with the selected region; it stands first in the menu."""
+        self._offered.append(action)
 
     def open_at(self, at: QPointF) -> None:
         """Select the region under the pointer, if there is one, and show the menu there."""
@@ -57,6 +62,9 @@ class SlideMenu(QObject):
         menu = QMenu(self._view)
         menu.setToolTipsVisible(True)
         if self._view.annotations.selection:
+            if self._offered:
+                menu.addActions(self._offered)
+                menu.addSeparator()
             self._add_region_part(menu)
             menu.addSeparator()
         self._add_place_part(menu, at)

@@ -216,7 +216,7 @@ class SlideView(SlideCanvas):
                 paint_grid(painter, self.view, self._grid_step, slide.width, slide.height, self.accent())
             painter.restore()
         if self._annotations_shown:
-            self._annotation_painter.paint(painter, self.view, self.accent())
+            self._annotation_painter.paint(painter, self.view, self.accent(), slide.mpp if slide is not None else None)
         if self._boxes_shown:
             paint_boxes(painter, self.view, self._boxes, self.accent())
         painter.save()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, QTimer
 
 from lile_desktop.viewer.slide_view import SlideView
 from lile_desktop.viewer.view_state import ViewState, delta_to_screen, delta_to_slide
+from lile_engine.slides import SlideInfo
 
 
 def followed(leader_then: ViewState, leader_now: ViewState, own_then: ViewState) -> ViewState:
@@ -27,14 +28,17 @@ def followed(leader_then: ViewState, leader_now: ViewState, own_then: ViewState)
 
 
 class ViewSync(QObject):
-    """Links views: when one moves, the others follow. Mirroring a view links it anew."""
+    """Links views: when one moves, the others follow. Mirroring a view links it anew, and so does another slide: it
+    is shown where it is wanted first, and nothing follows there."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._views: list[SlideView] = []
         self._then: dict[int, ViewState] = {}
+        self._slides: dict[int, SlideInfo | None] = {}
         self._linked = False
         self._following = False
+        self._placing: set[int] = set()  # views whose slide has just come and finds its place
 
     @property
     def linked(self) -> bool:
@@ -43,25 +47,41 @@ class ViewSync(QObject):
     def add(self, view: SlideView) -> None:
         self._views.append(view)
         view.view_changed.connect(lambda state, view=view: self._on_move(view, state))
-        view.slide_changed.connect(self._relink)
+        view.slide_changed.connect(lambda view=view: self._place(view))
         self._relink()
 
     def remove(self, view: SlideView) -> None:
         """Let go of a view that is about to be closed."""
         self._views.remove(view)
+        self._placing.discard(id(view))
         self._relink()
 
     def set_linked(self, linked: bool) -> None:
         """Let the views follow each other from where they stand, or move on their own."""
         self._linked = linked
+        self._placing.clear()
         self._relink()
 
     def _relink(self) -> None:
         self._then = {id(view): view.view for view in self._views}
+        self._slides = {id(view): view.slide for view in self._views}
+
+    def _place(self, view: SlideView) -> None:
+        """What moves a view as its slide comes (fitted, back where it was left, flown to a hit) leads no other."""
+        self._placing.add(id(view))
+        self._relink()
+        QTimer.singleShot(0, self, lambda: self._placed(id(view)))
+
+    def _placed(self, number: int) -> None:
+        if number in self._placing:
+            self._placing.discard(number)
+            self._relink()
 
     def _on_move(self, leader: SlideView, now: ViewState) -> None:
-        if not self._linked or self._following or leader not in self._views:
+        if not self._linked or self._following or leader not in self._views or id(leader) in self._placing:
             return
+        if leader.slide is not self._slides[id(leader)]:
+            return  # the slide is about to be told of
         then = self._then[id(leader)]
         if then.mirrored != now.mirrored:
             self._relink()

@@ -158,15 +158,22 @@ def showing(view: ViewState, rect: Rect, margin: float = 0.8) -> ViewState:
     return replace(view, cx=cx, cy=cy, scale=scale_to_show(view, rect.w, rect.h) * margin)
 
 
-def clamped(view: ViewState, width: int, height: int) -> ViewState:
-    """The view with its centre on the slide and its scale between half the fitted one and `MAX_SCALE`."""
-    lowest = min(scale_to_show(view, width, height) * FIT_MARGIN / 2, 1.0)
+def clamped(view: ViewState, width: int, height: int, *, least: float = math.inf, most: float = 0.0) -> ViewState:
+    """The view with its centre on the slide and its scale between half the fitted one and `MAX_SCALE`, or as far as
+    ``least`` and ``most`` go beyond that."""
+    lowest = min(scale_to_show(view, width, height) * FIT_MARGIN / 2, 1.0, least)
     return replace(
         view,
         cx=min(max(view.cx, 0.0), float(width)),
         cy=min(max(view.cy, 0.0), float(height)),
-        scale=min(max(view.scale, lowest), MAX_SCALE),
+        scale=min(max(view.scale, lowest), max(MAX_SCALE, most)),
     )
+
+
+def limited(view: ViewState, info: SlideInfo) -> ViewState:
+    """`clamped` to a slide with every preset magnification within reach, however small or coarse the slide."""
+    presets = [scale_for_magnification(info, power) for power in MAGNIFICATION_PRESETS]
+    return clamped(view, info.width, info.height, least=presets[0], most=presets[-1])
 
 
 def base_magnification(info: SlideInfo) -> float | None:

@@ -45,7 +45,19 @@ def test_a_line_becomes_an_event(line: str, event: object) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.2, "1 s"), (8.1, "9 s"), (61, "1 min"), (240, "4 min"), (7800, "2 h 10 min"), (7200, "2 h")],
+    [
+        (0.2, "1 s"),
+        (8.1, "9 s"),
+        (61, "1 min"),
+        (240, "4 min"),
+        (7800, "2 h 10 min"),
+        (7200, "2 h"),
+        (33, "35 s"),
+        (56, "1 min"),
+        (1380, "25 min"),
+        (3500, "1 h"),
+        (8000, "2 h 10 min"),
+    ],
 )
 def test_times_read_like_a_person_says_them(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from lile_desktop.asker import Subject, located, place_of, subject_of
-from lile_desktop.hits import answer_texts, card_line, card_title, hit_place_text, hit_tooltip, is_outside
+from lile_desktop.hits import (
+    OUTSIDE_WARNING,
+    answer_texts,
+    card_line,
+    card_title,
+    hit_place_text,
+    hit_tooltip,
+    is_outside,
+)
 from lile_desktop.layers import attention_overlay, attention_title, heat_overlay, hit_boxes, short
 from lile_desktop.notices import notice_from
 from lile_desktop.regions import estimate, estimate_text, region_size_text
@@ -112,14 +120,16 @@ def test_tiles_of_another_scale_than_the_archive_s_are_warned_about() -> None:
 
 def test_a_phrase_outside_the_training_is_warned_about() -> None:
     strange = Answer(4, phrase="space ship", phrase_outside=0.95, final=True)
-    assert answer_texts(strange).warning.startswith("This phrase lies outside what this model has learned")
+    assert answer_texts(strange).warning.startswith("These answers may be outside what the model has learned")
     assert answer_texts(Answer(4, phrase="fat", phrase_outside=0.1, final=True)).warning == ""
     assert answer_texts(Answer(4, phrase="fat", final=True)).warning == ""
 
 
 def test_a_region_unlike_the_training_is_warned_about() -> None:
     unlike = Answer(4, region=REGION.region, state=RegionState(TILES, ("a tile",), 0.97), final=True)
-    assert "outside what this model has learned" in answer_texts(unlike).warning
+    assert "These answers may be outside what the model has learned" in answer_texts(unlike).warning
+    usual = Answer(4, region=REGION.region, state=RegionState(TILES, (), OUTSIDE_WARNING - 0.01), final=True)
+    assert answer_texts(usual).warning == ""
     assert "1 tiles could not be read" in answer_texts(unlike).warning
 
 

@@ -52,7 +52,7 @@ def test_the_list_folds_and_a_chosen_caption_unfolds(qtbot: QtBot) -> None:
     shown.resize(320, 400)
     shown.show()
     hits = captions("Normal colonic mucosa.", "Fat.", "Normal mucosa of the colon.")
-    shown.set_hits(hits)
+    shown.show_hits(hits, settled=True, same=False)
     model = shown.hits_model
     assert model.rowCount() == 2
     assert model.index(0).data(FOLDED_ROLE) == 1

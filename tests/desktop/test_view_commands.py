@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QApplication, QDialogButtonBox, QLineEdit, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QApplication,
+    QDialogButtonBox,
+    QLabel,
+    QLineEdit,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from lile_desktop.dialogs import ScaleDialog
 from lile_desktop.main_window import MainWindow
+from lile_desktop.palette import ShortcutSheet
+from lile_desktop.panels.regions_panel import MEASURE_ROLE
 from lile_desktop.settings import SettingsStore
 from lile_desktop.slide_list import scale_text
 from lile_desktop.viewer import MAGNIFICATION_PRESETS, RasterOverlay
+from lile_desktop.viewer.annotations import RegionClass
+from lile_desktop.viewer.display_panel import DisplayPanel
 from lile_desktop.viewer.slide_menu import FIRST_CLASSES, SlideMenu, classes_to_keep, kept_classes
+from lile_desktop.viewer.tools.shapes import ellipse_points
 from lile_desktop.viewer.view_state import magnification
 from lile_engine.slides import Region
 from lile_engine.slides.mpp import remember_mpp
@@ -82,11 +95,7 @@ def test_magnifications_by_key(shown: MainWindow, qtbot: QtBot, key: str, power:
     press(qtbot, shown, key)
     slide = shown.view.slide
     assert slide is not None
-    lowest = magnification(shown.view.view.__class__(scale=0.01), slide)
-    assert lowest is not None
-    found = magnification(shown.view.view, slide)
-    # The presets below half of the whole slide's magnification stop there.
-    assert found == pytest.approx(power) or (found is not None and found > power and power < 5)
+    assert magnification(shown.view.view, slide) == pytest.approx(power)
 
 
 def test_turn_and_mirror_by_key(shown: MainWindow, qtbot: QtBot) -> None:
@@ -157,12 +166,14 @@ def test_bookmarks_by_key_and_menu_lie_with_the_slide_in_the_archive(
     qtbot.waitUntil(lambda: shown.archive_page.rows_model.rowCount() == 2, timeout=LONG)
     from PySide6.QtWidgets import QInputDialog
 
+    qtbot.waitUntil(lambda: bool(shown.viewer._known), timeout=LONG)  # the archive is loaded
     monkeypatch.setattr(QInputDialog, "getText", staticmethod(lambda *_args, **_more: ("Mitosis", True)))
     shown.view.set_view(shown.view.view.__class__(600, 500, 2.0))
     press(qtbot, shown, "Ctrl+D")
     slide = shown.view.slide
     assert slide is not None
-    kept = list((shown.viewer._archive or shown.settings.path).rglob("bookmarks.json"))
+    assert shown.viewer._archive is not None
+    kept = list(shown.viewer._archive.rglob("bookmarks.json"))
     assert [file.parent.name for file in kept] == [slide.identity]
     shown.view.fit()
     press(qtbot, shown, "Ctrl+J")
@@ -185,6 +196,76 @@ def test_a_new_class_is_kept_for_the_next_start(shown: MainWindow) -> None:
 def test_classes_are_kept_as_text_and_nonsense_is_left_out() -> None:
     assert kept_classes(classes_to_keep(FIRST_CLASSES)) == list(FIRST_CLASSES)
     assert kept_classes(["", "#12 x", "red", "#102030 Two words"])[0].name == "Two words"
+
+
+def test_the_display_window_closes_with_escape(shown: MainWindow, qtbot: QtBot) -> None:
+    press(qtbot, shown, "Shift+C")
+    panel = shown.view.findChild(DisplayPanel)
+    assert panel is not None
+    assert panel.isVisible()
+    qtbot.keyClick(panel.brightness, Qt.Key.Key_Escape)
+    assert not panel.isVisible()
+
+
+def test_the_minimap_goes_to_another_corner(shown: MainWindow, qtbot: QtBot) -> None:
+    minimap, view = shown.view.minimap, shown.view
+    qtbot.waitUntil(minimap.isVisible, timeout=LONG)
+    seen = {(minimap.x() > view.width() / 2, minimap.y() > view.height() / 2)}
+    for _ in range(3):
+        qtbot.mouseDClick(minimap, LEFT)
+        seen.add((minimap.x() > view.width() / 2, minimap.y() > view.height() / 2))
+        assert view.rect().contains(minimap.geometry())
+    assert len(seen) == 4
+    qtbot.mouseDClick(minimap, LEFT)
+    assert minimap.corner is Qt.Corner.TopRightCorner
+
+
+def test_all_shortcuts_and_what_the_mouse_does_are_on_one_page(
+    shown: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def read(sheet: ShortcutSheet) -> int:
+        opened.append("\n".join(label.text() for label in sheet.findChildren(QLabel)))
+        return 0
+
+    monkeypatch.setattr(ShortcutSheet, "exec", read)
+    press(qtbot, shown, "F1")
+    press(qtbot, shown, "?")
+    assert len(opened) == 2
+    for text in ("Rectangle", "Ctrl+Return", "Two views", "Alt+2", "Space held", "Wheel, pinch, double-click"):
+        assert text in opened[0]
+
+
+def test_the_menus_of_a_region_ask_about_it(shown: MainWindow, qtbot: QtBot) -> None:
+    view = shown.view
+    made = view.annotations.add(Region.rectangle(view.view.cx - 200, view.view.cy - 200, 400, 400))
+    view.annotations.select([made.id])
+    middle = QPointF(view.width() / 2, view.height() / 2)
+    first = shown.slide_menu.build(middle).actions()[0]
+    assert (first.text(), first.isEnabled()) == ("Ask about this region", True)
+    menu = shown.page.regions.build_menu()
+    assert [a.text() for a in menu.actions()] == [
+        "Go there", "Ask about this region", "Name region…", "Lock regions", "Delete region",
+    ]  # fmt: skip
+    menu.actions()[-1].trigger()
+    assert len(view.annotations) == 0
+    assert all(a.text() != "Ask about this region" for a in shown.slide_menu.build(middle).actions())
+
+
+def test_the_list_of_regions_says_type_and_area(shown: MainWindow) -> None:
+    store, panel = shown.view.annotations, shown.page.regions
+    store.add(Region.rectangle(0, 0, 400, 200), region_class=RegionClass("Tumour", (213, 94, 0)))
+    store.add(Region(tuple(ellipse_points(0, 0, 400, 400))))
+    store.add(Region(((0, 0), (600, 0))), kind="line")
+    store.add(Region(((0, 0), (9, 9), (20, 5))), kind="points")
+    store.add(Region.polygon([(0, 0), (400, 0), (0, 400)]), name="A name")
+    rows = [panel.list.item(row) for row in range(panel.list.count())]
+    assert [(row.text(), row.data(MEASURE_ROLE)) for row in rows] == [
+        ("Rectangle 1", "20,000 µm²"), ("Ellipse 2", "31,380 µm²"), ("Line 3", "300 µm"),
+        ("Points 4", "3 points"), ("A name", "20,000 µm²"),
+    ]  # fmt: skip
+    assert rows[0].toolTip().splitlines() == ["Rectangle 1", "Rectangle, 20,000 µm²", "200 × 100 µm", "Class: Tumour"]
 
 
 def test_the_scale_is_asked_for_without_a_guess(qtbot: QtBot) -> None:

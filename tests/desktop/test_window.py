@@ -8,15 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QEvent, QMimeData, QObject, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QAbstractSpinBox, QLineEdit, QSlider, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSpinBox,
+    QApplication,
+    QLineEdit,
+    QSlider,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from lile_desktop.layers import ATTENTION, HEAT
 from lile_desktop.main_window import MainWindow
 from lile_desktop.notices import Notice
-from lile_desktop.panels.answers_panel import CAPTIONS, PATCHES
+from lile_desktop.panels.answers_panel import CAPTIONS, PATCHES, AnswersPanel
+from lile_desktop.panels.archive_page import ArchivePage
+from lile_desktop.panels.ask_panel import AskPanel
+from lile_desktop.panels.regions_panel import RegionsPanel
+from lile_desktop.panels.slides_panel import SlidesPanel
+from lile_desktop.panels.training_page import TrainingPage
 from lile_engine.slides import Region
 
 LONG = 120_000
@@ -51,6 +64,7 @@ def test_a_region_brings_captions_and_patches(ready: MainWindow, qtbot: QtBot) -
     assert not ready.page.ask.ask_button.isVisible()
     ready.view.submit_region(Region.rectangle(400, 400, 448, 448))
     assert ready.page.ask.region_text.text().startswith("224 × 224 µm, at most ")
+    assert ready.page.ask.region_text.text().endswith("in the archive already")
     ask_region(ready, qtbot)
     assert ready.page.answers.page() == CAPTIONS
     assert len(ready.page.answers.captions.hits_model.hits()) == 12  # some of them folded under others
@@ -134,6 +148,29 @@ def test_a_phrase_is_a_heat_map_over_the_slide(ready: MainWindow, qtbot: QtBot) 
     ready.registry["heat_map"].trigger()
     qtbot.waitUntil(lambda: HEAT in ready.view.overlays.names(), timeout=LONG)
     assert ready.page.layers.names() == (HEAT,)
+
+
+def test_who_asks_for_a_map_sees_it_though_layers_were_hidden(ready: MainWindow, qtbot: QtBot) -> None:
+    view = ready.view
+    ready.page.ask.field.setText("fat")
+    view.set_overlays_visible(False)
+    ready.registry["heat_map"].trigger()
+    qtbot.waitUntil(lambda: HEAT in view.overlays.names(), timeout=LONG)
+    assert view.overlays_visible
+    assert ready.registry["toggle_overlays"].isChecked()
+    assert view.overlays.is_visible(HEAT)
+    view.set_overlay_visible(HEAT, False)  # the box in the list of layers
+    ready.registry["heat_map"].trigger()
+    assert view.overlays.is_visible(HEAT)
+    qtbot.waitUntil(lambda: not ready.asker.busy, timeout=LONG)
+    type_phrase(ready, qtbot, "normal mucosa")
+    qtbot.waitUntil(lambda: answered(ready), timeout=LONG)
+    click_patch(ready, qtbot, 0)
+    view.set_overlays_visible(False)
+    view.set_overlay_visible(ATTENTION, False)
+    qtbot.mouseClick(ready.page.answers.words.buttons()[2], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: view.overlays.is_visible(ATTENTION), timeout=LONG)
+    assert view.overlays_visible
 
 
 @pytest.mark.parametrize("phrase", ["", "the of with"])
@@ -248,6 +285,33 @@ def test_nothing_is_cut_off_at_the_smallest_usual_size(window: MainWindow, qtbot
         page = window.pages.stack.currentWidget()
         assert page.minimumSizeHint().width() <= 1280
         assert page.minimumSizeHint().height() <= 700
+
+
+def test_making_panels_and_pages_shows_no_window_of_their_own(bare_window: MainWindow, qtbot: QtBot) -> None:
+    seen: list[str] = []
+
+    class Watch(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            if event.type() == QEvent.Type.Show and isinstance(watched, QWidget) and watched.isWindow():
+                seen.append(type(watched).__name__)
+            return False
+
+    watch, application = Watch(), QApplication.instance()
+    assert application is not None
+    application.installEventFilter(watch)
+    registry = bare_window.registry
+    kept = (
+        RegionsPanel(bare_window.view.annotations, registry),
+        SlidesPanel(bare_window.desk.slides, registry),
+        ArchivePage(registry),
+        TrainingPage(()),
+        AskPanel(registry),
+        AnswersPanel(bare_window.desk.picture),
+    )
+    application.removeEventFilter(watch)
+    assert seen == []
+    for widget in kept:
+        widget.deleteLater()
 
 
 @pytest.mark.parametrize("appearance", ["light", "dark"])

@@ -1,4 +1,4 @@
-"""Ruler: a line and its length, for a look; it stays until the next one or Esc."""
+"""Ruler: a line with its length beside it; it stays on the slide like a region, until it is deleted."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import math
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QPainter
 
-from lile_desktop.viewer.scale_bar import length_text
+from lile_desktop.viewer.annotations import Annotation
+from lile_desktop.viewer.measures import measure_text
 from lile_desktop.viewer.strokes import paint_note, stroke
 from lile_desktop.viewer.tools.base import Pointer, Tool, ToolHost
 from lile_desktop.viewer.view_state import to_screen
+from lile_engine.slides import Region
 
 TICK_PX = 6.0
+LEAST_PX = 3.0  # a line shorter than this on the screen is a slip of the hand
 
 
 class RulerTool(Tool):
@@ -22,7 +25,6 @@ class RulerTool(Tool):
     def __init__(self, host: ToolHost) -> None:
         super().__init__(host)
         self._ends: tuple[tuple[float, float], tuple[float, float]] | None = None
-        self._drawing = False
 
     @property
     def busy(self) -> bool:
@@ -30,38 +32,32 @@ class RulerTool(Tool):
 
     @property
     def length_px(self) -> float | None:
-        """Length in level-0 pixels, None where nothing is measured."""
-        if self._ends is None:
-            return None
-        (x0, y0), (x1, y1) = self._ends
-        return math.hypot(x1 - x0, y1 - y0)
+        """Length in level-0 pixels of what is being measured, None where nothing is."""
+        return math.dist(*self._ends) if self._ends is not None else None
 
     def text(self) -> str:
         """The length for people; empty where nothing is measured."""
-        length = self.length_px
-        if length is None:
-            return ""
         mpp = self.host.slide.mpp if self.host.slide is not None else None
-        return length_text(length * mpp) if mpp else f"{length:.0f} px"
+        return measure_text(Annotation(0, Region(self._ends), "line"), mpp) if self._ends is not None else ""
 
     def press(self, pointer: Pointer) -> None:
         self._ends = ((pointer.x, pointer.y), (pointer.x, pointer.y))
-        self._drawing = True
 
     def drag(self, pointer: Pointer) -> None:
-        if self._drawing and self._ends is not None:
+        if self._ends is not None:
             self._ends = (self._ends[0], (pointer.x, pointer.y))
             self.host.update()
 
     def release(self, pointer: Pointer) -> None:
         self.drag(pointer)
-        self._drawing = False
-        if not self.length_px:
-            self._ends = None
+        ends, length = self._ends, self.length_px
+        self._ends = None
+        if ends is not None and length is not None and length * self.host.view.scale >= LEAST_PX:
+            self.host.submit(Annotation(0, Region(ends), "line"))
+        self.host.update()
 
     def cancel(self) -> None:
         self._ends = None
-        self._drawing = False
         self.host.update()
 
     def paint(self, painter: QPainter) -> None:

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from lile_desktop.viewer import SlideView, ViewState
 from lile_desktop.viewer.panes import Panes
+from lile_desktop.viewer.view_state import Rect
 from lile_engine.slides import SlideInfo
 from lile_engine.slides.readers import ReaderPool
 
@@ -91,6 +92,39 @@ def test_linked_views_follow_each_other_with_their_offset_and_unlinked_do_not(
     before = left.view
     right.pan_by(30, 0)
     assert left.view == before
+
+
+def test_another_slide_in_one_view_moves_no_other(
+    qtbot: QtBot, panes: Panes, info: SlideInfo, open_slides: list[SlideInfo]
+) -> None:
+    show(qtbot, panes, 2)
+    left, right = panes.views
+    right.set_view(ViewState(900, 800, left.view.scale * 3))
+    before = right.view
+    left.set_slide(replace(info, name="third.tif", path=info.path + "  "))
+    left.go_to(Rect(2000, 1500, 100, 100))  # as when a hit is flown to on a slide that had to be opened
+    assert right.view == before
+    qtbot.waitUntil(lambda: not panes.sync._placing, timeout=5_000)
+    assert right.view == before
+    placed = left.view
+    left.pan_by(-40, 0)
+    assert right.view.cx - before.cx == pytest.approx((left.view.cx - placed.cx) * placed.scale / before.scale)
+    moved = left.view
+    right.set_slide(open_slides[0])
+    qtbot.waitUntil(lambda: not panes.sync._placing, timeout=5_000)
+    assert left.view == moved
+
+
+def test_the_view_that_keys_are_for_is_marked(qtbot: QtBot, panes: Panes) -> None:
+    assert not panes.panes[0].mark.isVisible()
+    show(qtbot, panes, 2)
+    left, right = panes.panes
+    assert (left.mark.property("active"), right.mark.property("active")) == (True, False)
+    qtbot.mouseClick(right.view, Qt.MouseButton.LeftButton, pos=QPoint(200, 200))
+    qtbot.waitUntil(lambda: panes.active is right.view, timeout=5_000)
+    assert (left.mark.property("active"), right.mark.property("active")) == (False, True)
+    panes.set_count(1)
+    assert not left.mark.isVisible()
 
 
 def test_a_companion_only_shows(qtbot: QtBot, panes: Panes) -> None:

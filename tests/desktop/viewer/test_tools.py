@@ -9,6 +9,7 @@ from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
 from lile_desktop.viewer import RegionClass, SlideView
+from lile_desktop.viewer.measures import kind_text, length_px, measure_text
 from lile_desktop.viewer.tools.ruler import RulerTool
 from lile_desktop.viewer.view_state import to_screen, to_slide
 from lile_engine.slides import Region
@@ -106,16 +107,38 @@ def test_freehand(qtbot: QtBot, view: SlideView) -> None:
     assert view.annotations.all()[0].region.area_px() == pytest.approx(math.pi * 80**2 / view.view.scale**2, rel=0.05)
 
 
-def test_ruler_measures_in_microns(qtbot: QtBot, view: SlideView) -> None:
+def test_ruler_leaves_a_line_with_its_length_in_microns(qtbot: QtBot, view: SlideView) -> None:
+    plain = view.picture(chrome=False)
     qtbot.keyClick(view, Qt.Key.Key_L)
-    drag(qtbot, view, (200, 200), (250, 200), (300, 200))
+    qtbot.mousePress(view, LEFT, pos=QPoint(200, 200))
+    qtbot.mouseMove(view, QPoint(300, 200))
     ruler = view.active_tool
     assert isinstance(ruler, RulerTool)
-    assert view.slide is not None
     assert ruler.length_px == pytest.approx(100 / view.view.scale)
-    assert ruler.text().endswith("µm")
+    assert ruler.text() == "100 µm"
     qtbot.keyClick(view, Qt.Key.Key_Escape)
-    assert ruler.length_px is None
+    qtbot.mouseRelease(view, LEFT, pos=QPoint(300, 200))
+    assert len(view.annotations) == 0  # what was dropped leaves nothing
+    drag(qtbot, view, (200, 200), (250, 200), (300, 200))
+    drag(qtbot, view, (200, 300), (250, 300), (400, 300))
+    assert view.slide is not None
+    lines = view.annotations.all()
+    assert [(a.kind, kind_text(a), measure_text(a, view.slide.mpp)) for a in lines] == [
+        ("line", "Line", "100 µm"), ("line", "Line", "200 µm"),
+    ]  # fmt: skip
+    view.annotations.select([])
+    view.set_tool("move")
+    measured = view.picture(chrome=False)
+    plate = [x for x in range(264, 320) if measured.pixelColor(x, 224) != plain.pixelColor(x, 224)]
+    assert len(plate) > 40  # the length stands beside the middle of the line
+    qtbot.mouseClick(view, LEFT, pos=QPoint(250, 200))
+    qtbot.keyClick(view, Qt.Key.Key_Delete)
+    assert [measure_text(a, view.slide.mpp) for a in view.annotations.all()] == ["200 µm"]
+
+
+def test_a_slip_of_the_ruler_leaves_nothing(qtbot: QtBot, view: SlideView) -> None:
+    view.set_tool("line")
+    qtbot.mouseClick(view, LEFT, pos=QPoint(300, 300))
     assert len(view.annotations) == 0
 
 
@@ -269,11 +292,10 @@ def test_polygon_points_and_ruler_by_keyboard_alone(qtbot: QtBot, view: SlideVie
     steps(qtbot, view, Qt.Key.Key_Period, corner, right, corner)
     assert len(view.annotations.all()[1].region.exterior) == 2
     steps(qtbot, view, Qt.Key.Key_L, corner, right, corner)
-    ruler = view.active_tool
-    assert isinstance(ruler, RulerTool)
-    assert ruler.length_px == pytest.approx(0.12 * view.width() / view.view.scale, rel=0.01)
+    assert length_px(view.annotations.all()[2]) == pytest.approx(0.12 * view.width() / view.view.scale, rel=0.01)
+    view.annotations.select([])
     steps(qtbot, view, Qt.Key.Key_B, corner, right, corner)
-    assert len(view.annotations) == 3
+    assert len(view.annotations) == 4
 
 
 def test_escape_drops_what_the_keyboard_draws_and_the_mouse_hides_the_cross(qtbot: QtBot, view: SlideView) -> None:
