@@ -16,7 +16,7 @@ from lile_desktop.text import tr
 from lile_desktop.viewer.scale_bar import magnification_text, place_text
 from lile_desktop.viewer.slide_view import SlideView
 from lile_desktop.viewer.view_state import ViewState
-from lile_engine.paths import private_dir
+from lile_engine.paths import open_private, private_dir
 from lile_engine.slides import SlideInfo
 
 FILE_NAME = "bookmarks.json"
@@ -62,13 +62,14 @@ def read_bookmarks(file: Path) -> list[Bookmark]:
 
 
 def write_bookmarks(file: Path, bookmarks: list[Bookmark]) -> None:
-    """Keeps the bookmarks, readable by their owner only; without any the file goes. Raises OSError."""
+    """Keeps the bookmarks, readable by their owner only (or the group that shares the archive); without any the file
+    goes. Raises OSError."""
     if not bookmarks:
         file.unlink(missing_ok=True)
         return
     private_dir(file.parent)
     temporary = file.with_suffix(".new")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    handle = open_private(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     with os.fdopen(handle, "w", encoding="utf-8") as stream:
         json.dump([asdict(one) for one in bookmarks], stream)
     temporary.replace(file)

@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from lile_desktop.viewer.annotation_files import read_annotations, write_annotations
 from lile_desktop.viewer.annotations import Annotation, AnnotationStore, Prepared, prepared
 from lile_engine.errors import LileError
-from lile_engine.paths import home_dir, private_dir
+from lile_engine.paths import home_dir, private_dir, share_as_its_place
 
 DELAY_MS = 800
 FILE_NAME = "regions.geojson"
@@ -45,6 +45,7 @@ def regions_file(identity: str, archive: Path | None, name: str = FILE_NAME) -> 
         with contextlib.suppress(OSError):
             private_dir(file.parent)
             shutil.move(own, file)
+            share_as_its_place(file)
     return file
 
 

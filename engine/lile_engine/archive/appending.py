@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lile_engine.archive.rows import Bools, Floats, Ids, Kind
+from lile_engine.archive.rows import Bools, CaptionRow, Floats, Ids, Kind
 from lile_engine.archive.store import StoreAppender, read_records, token_path, vector_path
 from lile_engine.archive.tokens import pack_tokens, token_bytes
+from lile_engine.errors import ArchiveError
 from lile_engine.model.protocol import ModelIdentity
 
 
@@ -127,3 +129,23 @@ class SegmentWriter:
         )
         self._key = key
         return self._appender
+
+
+def check_shapes(folder: Path, model: ModelIdentity, vectors: Floats, tokens: Floats, n: int, *, image: bool) -> None:
+    """Raises `ArchiveError` unless vectors [n, d] and tokens are what the model makes."""
+    tokens_fit = tokens.ndim == 3 and len(tokens) == n and tokens.shape[2] == model.token_width
+    if image:
+        tokens_fit = tokens_fit and tokens.shape[1] == model.image_tokens
+    if vectors.shape != (n, model.width) or not tokens_fit:
+        raise ArchiveError(
+            f"The archive {folder} takes vectors of {model.name} ({model.width} numbers, tokens of "
+            f"{model.token_width}); what came has shapes {vectors.shape} and {tokens.shape}."
+        )
+    if not np.isfinite(vectors).all() or np.abs(np.linalg.norm(vectors, axis=1) - 1).max(initial=0.0) > 1e-2:
+        raise ArchiveError(f"The archive {folder} takes finite vectors of unit length only.")
+
+
+def caption_key(row: CaptionRow) -> str:
+    """Captions with the same key are the same: words (case and spaces aside) and place."""
+    words = " ".join(unicodedata.normalize("NFKC", row.text).casefold().split())
+    return json.dumps([words, row.slide, row.x, row.y, row.size])

@@ -10,39 +10,67 @@ from pathlib import Path
 
 from lile_engine.archive import database as db
 from lile_engine.archive.appending import space_model
-from lile_engine.archive.filesystem import clear_errors, make_private_dir, open_private, sync_dir, write_atomic
+from lile_engine.archive.filesystem import clear_errors, sync_dir, write_atomic
 from lile_engine.archive.index import IndexFile
+from lile_engine.archive.lock import WriterLock
 from lile_engine.archive.schema import check_version
 from lile_engine.archive.store import token_path, vector_path
 from lile_engine.archive.tokens import token_bytes
 from lile_engine.archive.writer import SLIDE_FILES
 from lile_engine.errors import ArchiveError
+from lile_engine.paths import open_private, private_dir
 from lile_engine.progress import ProgressCallback, ProgressMeter, no_progress
+
+_MARK = "copying.lock"  # held while the copy is being made; whoever finds it free may delete what lies beside it
 
 
 def copy_archive(source: Path, target: Path, *, progress: ProgressCallback = no_progress) -> int:
     """Copies what is committed at this moment, also while a writer works; returns the bytes of the vectors.
 
-    The target appears whole or not at all and is private to its owner. Raises `ArchiveError` where something is
-    there already or the source is damaged.
+    The target appears whole or not at all and is private to its owner; until then it is ``TARGET.copying``. Raises
+    `ArchiveError` where something is there already, the target lies in the archive, or the source is damaged.
     """
+    target = Path(os.path.abspath(target))
     with clear_errors(str(target)):
         if target.exists() and (not target.is_dir() or any(target.iterdir())):
             raise ArchiveError(f"{target} is not an empty folder; choose another one for the copy.")
+        db.database_path(source)
+        if any(place.exists() and place.samefile(source) for place in (target, *target.parents)):
+            raise ArchiveError(f"{target} lies in the archive {source} itself; choose a folder outside it.")
         temporary = target.with_name(target.name + ".copying")
-        shutil.rmtree(temporary, ignore_errors=True)
-        for folder in (temporary, temporary / db.VECTORS, temporary / db.INDEX):
-            make_private_dir(folder)
+        _make_way(temporary)
+        lock = WriterLock(private_dir(temporary), file=_MARK)
         try:
+            for folder in (db.VECTORS, db.INDEX):
+                private_dir(temporary / folder)
             size = _copy(source, temporary, progress)
+            lock.release()
+            (temporary / _MARK).unlink()
             if target.exists():
                 target.rmdir()
             os.replace(temporary, target)
             sync_dir(target.parent)
         except BaseException:
+            lock.release()
             shutil.rmtree(temporary, ignore_errors=True)
             raise
     return size
+
+
+def _make_way(temporary: Path) -> None:
+    """Deletes what an interrupted copy left, and nothing else: it is known by its mark, which no process holds."""
+    if not os.path.lexists(temporary):
+        return
+    if temporary.is_dir() and not temporary.is_symlink():
+        if not any(temporary.iterdir()):
+            return
+        if (temporary / _MARK).is_file():
+            WriterLock(temporary, file=_MARK).release()
+            shutil.rmtree(temporary)
+            return
+    raise ArchiveError(
+        f"{temporary} is in the way of the copy and is no copy that was interrupted; move it, or choose another name."
+    )
 
 
 def _copy(source: Path, target: Path, progress: ProgressCallback) -> int:
@@ -63,9 +91,8 @@ def _copy(source: Path, target: Path, progress: ProgressCallback) -> int:
     _copy_index(source / db.INDEX, target / db.INDEX)
     if (source / SLIDE_FILES).is_dir():
         shutil.copytree(source / SLIDE_FILES, target / SLIDE_FILES)
-        for root, folders, files in os.walk(target / SLIDE_FILES):
-            for name in folders:
-                (Path(root) / name).chmod(0o700)
+        for root, _, files in os.walk(target / SLIDE_FILES):
+            Path(root).chmod(0o700)
             for name in files:
                 (Path(root) / name).chmod(0o600)
     return total

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lile_engine.archive.filesystem import network_type, open_private
+from lile_engine.archive.filesystem import network_type
 from lile_engine.archive.rows import CaptionRow, SlideRow
 from lile_engine.errors import ArchiveError
 from lile_engine.model.protocol import ModelIdentity
+from lile_engine.paths import ARCHIVE_DATABASE, open_private
 
-DATABASE = "archive.db"
+DATABASE = ARCHIVE_DATABASE
 VECTORS = "vectors"
 INDEX = "index"
 _SNAPSHOT_TRIES = 5
@@ -35,6 +36,22 @@ def database_path(folder: Path) -> Path:
     if not path.is_file():
         raise ArchiveError(f"There is no archive in {folder}; make one with `lile archive init {folder}`.")
     return path
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a database is one that `create_archive` was killed over: no model stands in it yet.
+
+    It is looked at as it is, without its log taken in, so nothing is changed; a writer at work is not disturbed.
+    """
+    reading = sqlite3.connect(f"file:{quote(str(path.resolve()))}?mode=ro", uri=True, timeout=30)
+    try:
+        if reading.execute("SELECT 1 FROM sqlite_master WHERE name = 'spaces'").fetchone() is None:
+            return reading.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+        return reading.execute("SELECT 1 FROM spaces").fetchone() is None
+    except sqlite3.DatabaseError:  # damaged, or none
+        return False
+    finally:
+        reading.close()
 
 
 def connect_to_write(path: Path, group: int | None = None) -> sqlite3.Connection:
@@ -143,7 +160,15 @@ def model_json(identity: ModelIdentity) -> str:
 
 def active_space(connection: sqlite3.Connection) -> tuple[int, ModelIdentity, str | None]:
     """(space id, model, folder of the model) of the vectors in use."""
-    space, model, path = connection.execute("SELECT id, model, model_path FROM spaces WHERE active = 1").fetchone()
+    try:
+        found = connection.execute("SELECT id, model, model_path FROM spaces WHERE active = 1").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        found = None
+    if found is None:
+        raise ArchiveError("The making of this archive was interrupted; run the same `lile archive init` again.")
+    space, model, path = found
     return int(space), ModelIdentity(**json.loads(model)), path
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lile_engine.errors import ArchiveError
+from lile_engine.paths import open_private
 
 _NETWORK_TYPES = {
     "9p", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "drvfs", "fuse.sshfs", "fuse.glusterfs", "fuse.rclone",
@@ -75,21 +76,14 @@ def _macos_network_type(path: Path) -> str | None:
     return kind if kind in _NETWORK_TYPES else None
 
 
-def make_private_dir(path: Path, group: int | None = None) -> None:
-    """Makes a folder only its owner can read, or with ``group`` (a group id) that group too."""
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if group is not None and sys.platform != "win32":
-        os.chown(path, -1, group)
-        path.chmod(0o2770)  # set-group-id: what is made inside belongs to the group
-
-
-def open_private(path: Path, flags: int, group: int | None = None) -> int:
-    """``os.open`` that creates files with mode 0600, or 0660 for a group."""
-    handle = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600)
-    if group is not None and flags & os.O_CREAT and sys.platform != "win32":
-        with contextlib.suppress(PermissionError):  # made by another member of the group, with the right mode
-            os.fchmod(handle, 0o660)
-    return handle
+def refuse_network_share(folder: Path) -> None:
+    """Raises `ArchiveError` where SQLite's log and the lock cannot be relied on."""
+    kind = network_type(folder)
+    if kind:
+        raise ArchiveError(
+            f"The archive {folder} lies on a network share ({kind}) and can be read but not written there; "
+            "copy it to a local disk with `lile archive copy`."
+        )
 
 
 def write_atomic(path: Path, data: bytes, group: int | None = None) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +16,15 @@ from lile_engine.archive.rows import Bools, Ids, SearchFilter, SlideRow
 
 if TYPE_CHECKING:
     from lile_engine.slides import Region
+
+
+def from_here(wanted: SearchFilter) -> SearchFilter:
+    """The filter with slides that are named by a path from the present folder named by their whole paths as well."""
+
+    def spelled(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*names, *(os.path.abspath(name) for name in names)]))
+
+    return replace(wanted, slides=spelled(wanted.slides), not_slides=spelled(wanted.not_slides))
 
 
 def passing_slides(slides: Iterable[SlideRow], wanted: SearchFilter) -> list[SlideRow]:

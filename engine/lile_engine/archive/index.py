@@ -20,9 +20,10 @@ from typing import Any
 import hnswlib
 import numpy as np
 
-from lile_engine.archive.filesystem import open_private, sync_dir, write_atomic
+from lile_engine.archive.filesystem import sync_dir, write_atomic
 from lile_engine.archive.rows import Floats, Ids
 from lile_engine.archive.runs import Run, count, merge, subtract
+from lile_engine.paths import open_private
 
 M = 16
 EF_CONSTRUCTION = 200

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
+from lile_engine.archive.removal import Removal
 from lile_engine.archive.rows import (
     ArchiveStatus,
     ArchiveSummary,
@@ -53,7 +54,7 @@ class Archive(Protocol):
 
     def slides(self) -> list[SlideRow]: ...
     def find_slide(self, name: str) -> SlideRow | None:
-        """The slide of that identity, path or (if only one has it) name."""
+        """The slide of that identity, path (also one from here) or, if only one has it, name."""
         ...
 
     def slide_matches(self, search_filter: SearchFilter) -> list[SlideRow]:
@@ -103,7 +104,22 @@ class WritableArchive(Archive, Protocol):
     """An archive opened for writing: there is one writer at a time."""
 
     def add_slide(self, row: SlideRow) -> int:
-        """Adds a slide, or updates the path, name and given metadata of the one with the same identity."""
+        """Adds a slide, or updates the path, name and given metadata of the one with the same identity.
+
+        What was known of it when it went with ``remove(erase=False)`` is taken up again.
+        """
+        ...
+
+    def note_path(self, slide_id: int, path: str) -> None:
+        """The same content lies at ``path`` too."""
+        ...
+
+    def content_of(self, slide_id: int) -> tuple[str, int] | None:
+        """(digest, mtime_ns) of the slide's whole file as `set_content` told, None where nothing was told."""
+        ...
+
+    def set_content(self, slide_id: int, digest: str, mtime_ns: int) -> None:
+        """Keeps the digest of the slide's whole file, and when that was last changed."""
         ...
 
     def update_slide(self, slide_id: int, fields: Mapping[str, str | tuple[str, ...] | None]) -> None:
@@ -117,9 +133,20 @@ class WritableArchive(Archive, Protocol):
         """
         ...
 
-    def finish_slide(self, slide_id: int, spec: GridSpec | None = None) -> None: ...
+    def finish_slide(self, slide_id: int, spec: GridSpec | None = None, failed: int = 0) -> None:
+        """All tiles that were planned for the slide, with this grid, are there, but ``failed`` that cannot be read."""
+        ...
+
+    def failed_tiles(self, identity: str, spec: GridSpec) -> int:
+        """How many tiles of a finished grid could not be read when it was last tried."""
+        ...
+
     def add_captions(self, rows: Sequence[CaptionRow], vectors: Floats, tokens: Floats, mask: Bools) -> Ids:
         """Adds captions; one with the same text and place is merged (its tags joined). Returns the new ids."""
+        ...
+
+    def removal(self, *, slide: str | None = None, case: str | None = None) -> Removal:
+        """What `remove` would take, and by which names it is known elsewhere."""
         ...
 
     def remove(self, *, slide: str | None = None, case: str | None = None, erase: bool = True) -> tuple[SlideRow, ...]:
@@ -127,7 +154,8 @@ class WritableArchive(Archive, Protocol):
 
         ``erase``: captions and whatever else belongs to them go too, and nothing of it is left on disk when it
         returns. Without it only the tiles go, as before indexing a slide anew: from every answer at once, and their
-        room in the search index is given back later, which is quicker.
+        room in the search index is given back later, which is quicker; case, organ, stain and tags are kept for when
+        the slide comes again.
         """
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 from lile_engine.archive import database as db
 from lile_engine.archive.exact import best, exact_search
 from lile_engine.archive.filesystem import explained, folder_bytes
-from lile_engine.archive.filters import inside, passing_captions, passing_slides
+from lile_engine.archive.filters import from_here, inside, passing_captions, passing_slides
 from lile_engine.archive.index import EF_SEARCH, HnswIndex, IndexFile, Piece
 from lile_engine.archive.lock import WriterLock, current_writer
 from lile_engine.archive.rows import (
@@ -165,7 +166,7 @@ class LocalArchive:
 
     @guarded
     def find_slide(self, name: str) -> SlideRow | None:
-        """The slide of that identity, path or (if only one has it) name."""
+        """The slide of that identity, path (also one from here) or, if only one has it, name."""
         self._refresh()
         if self._slides_by is None:
             slides = self.slides()
@@ -175,11 +176,11 @@ class LocalArchive:
                 self._slides_by[slide.name] = None if slide.name in self._slides_by else slide
             self._slides_by.update({slide.path: slide for slide in slides})
             self._slides_by.update({slide.identity: slide for slide in slides})
-        return self._slides_by.get(name)
+        return self._slides_by.get(os.path.abspath(name)) or self._slides_by.get(name)
 
     def slide_matches(self, search_filter: SearchFilter) -> list[SlideRow]:
         """The slides that pass the filter (its region aside)."""
-        return passing_slides(self.slides(), search_filter)
+        return passing_slides(self.slides(), from_here(search_filter))
 
     @guarded
     def known_tiles(self, identity: str, mpp: float, px: int) -> dict[tuple[int, int, int], int]:
@@ -303,6 +304,7 @@ class LocalArchive:
         segments = self._segments["tile"]
         if search_filter is None or search_filter.empty:
             return self._nearest("tile", vector, k)
+        search_filter = from_here(search_filter)
         slides = self.slide_matches(search_filter)
         chosen = np.array([slide.id for slide in slides], np.int64)
         if search_filter.region is not None:
@@ -324,7 +326,7 @@ class LocalArchive:
         vector = self._checked(vector)
         if search_filter is None or search_filter.empty:
             return self._nearest("caption", vector, k)
-        allowed = passing_captions(self._db, self.slides(), search_filter)
+        allowed = passing_captions(self._db, self.slides(), from_here(search_filter))
         if len(allowed) > EXACT_BELOW:
             found = self._widened("caption", vector, k, len(allowed), lambda ids: np.isin(ids, allowed))
             if found is not None:

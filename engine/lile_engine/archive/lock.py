@@ -14,18 +14,18 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lile_engine.archive.filesystem import open_private
 from lile_engine.errors import ArchiveLockedError
+from lile_engine.paths import open_private
 
-_FILE = "writer.lock"
+WRITER_LOCK = "writer.lock"
 _LOCK_BYTE = 1 << 20  # Windows locks bytes and keeps others from reading them; this one lies far behind the text
 
 
 class WriterLock:
     """Holds the right to write from construction to `release`. Raises `ArchiveLockedError` if another has it."""
 
-    def __init__(self, folder: Path, group: int | None = None) -> None:
-        self._path = folder / _FILE
+    def __init__(self, folder: Path, group: int | None = None, file: str = WRITER_LOCK) -> None:
+        self._path = folder / file
         self._handle = open_private(self._path, os.O_RDWR | os.O_CREAT, group)
         try:
             if not _lock_patiently(self._handle):
@@ -43,12 +43,15 @@ class WriterLock:
             raise
 
     def release(self) -> None:
-        """Gives the right back."""
+        """Gives the right back; a second call does nothing."""
+        if self._handle < 0:
+            return
         try:
             self._write(None)
         finally:
             _unlock(self._handle)
             os.close(self._handle)
+            self._handle = -1
 
     def _write(self, holder: dict[str, object] | None) -> None:
         os.lseek(self._handle, 0, os.SEEK_SET)
@@ -59,7 +62,7 @@ class WriterLock:
 
 def current_writer(folder: Path) -> str | None:
     """Who writes to the archive now, in words, or None. Takes nothing."""
-    path = folder / _FILE
+    path = folder / WRITER_LOCK
     holder = _read_holder(path)
     if not holder:
         return None

@@ -56,7 +56,7 @@ CREATE TABLE caption_tokens (
 ) WITHOUT ROWID;
 """
 
-# The last step: what an index run did, kept so that a person can look it up later.
+# What an index run did, kept so that a person can look it up later.
 _RUNS = """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, started TEXT NOT NULL, seconds REAL NOT NULL
@@ -70,7 +70,25 @@ CREATE INDEX run_slides_by_slide ON run_slides (slide_id);
 CREATE INDEX run_slides_by_run ON run_slides (run_id);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _RUNS)
+# Every path a slide was seen at, so that erasing it reaches what was written while it lay there; what was known of
+# slides whose tiles went because their file holds something else now; how many tiles of a grid could not be read; and
+# the whole content of large files, of which an identity takes samples only.
+_HISTORY = """
+CREATE TABLE slide_paths (identity TEXT NOT NULL, path TEXT NOT NULL, PRIMARY KEY (identity, path)) WITHOUT ROWID;
+INSERT INTO slide_paths SELECT identity, path FROM slides;
+INSERT OR IGNORE INTO slide_paths
+    SELECT identity, run_slides.path FROM run_slides JOIN slides ON slides.id = slide_id;
+CREATE TABLE former_slides (
+    identity TEXT PRIMARY KEY, path TEXT NOT NULL, name TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
+    mpp REAL, "case" TEXT, organ TEXT, stain TEXT, tags TEXT NOT NULL
+) WITHOUT ROWID;
+ALTER TABLE grids ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE contents (
+    slide_id INTEGER PRIMARY KEY REFERENCES slides ON DELETE CASCADE, digest TEXT NOT NULL, mtime_ns INTEGER NOT NULL
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _RUNS, _HISTORY)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

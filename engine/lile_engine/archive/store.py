@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lile_engine.archive.filesystem import open_private, sync_dir
+from lile_engine.archive.filesystem import sync_dir
 from lile_engine.archive.rows import Floats, Ids
 from lile_engine.errors import ArchiveError
+from lile_engine.paths import open_private
 
 Records = NDArray[np.uint8]
 

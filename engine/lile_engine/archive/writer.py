@@ -6,8 +6,8 @@ import contextlib
 import json
 import re
 import sqlite3
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -15,13 +15,14 @@ from types import TracebackType
 import numpy as np
 
 from lile_engine.archive import database as db
-from lile_engine.archive.appending import SegmentWriter, space_model
+from lile_engine.archive import history
+from lile_engine.archive.appending import SegmentWriter, caption_key, check_shapes, space_model
 from lile_engine.archive.feeding import IndexFeeder
-from lile_engine.archive.filesystem import network_type, remove_tree
+from lile_engine.archive.filesystem import refuse_network_share, remove_tree
 from lile_engine.archive.index import HnswIndex
 from lile_engine.archive.local import LocalArchive, guarded
 from lile_engine.archive.lock import WriterLock
-from lile_engine.archive.removal import Removal, choose, drop_reports
+from lile_engine.archive.removal import NOTHING, Removal, choose, drop_reports
 from lile_engine.archive.rows import (
     Bools,
     CaptionRow,
@@ -39,6 +40,7 @@ from lile_engine.archive.segments import load_segments
 from lile_engine.archive.tokens import token_bytes
 from lile_engine.errors import ArchiveError
 from lile_engine.model.protocol import ModelIdentity
+from lile_engine.paths import archive_group
 
 SLIDE_FILES = "slides"  # a folder per slide, named by identity, for what belongs to it (regions); goes with the slide
 # After a kill so many new vectors, or this share of all, must at most be added to the index again.
@@ -69,7 +71,7 @@ class WritableLocalArchive(LocalArchive):
     def _connect(self) -> tuple[sqlite3.Connection, Callable[[], None]]:
         path = db.database_path(self.folder)
         refuse_network_share(self.folder)
-        group = _group_of(path)
+        group = archive_group(self.folder)
         lock = WriterLock(self.folder, group)
         try:
             connection = db.connect_to_write(path, group)
@@ -111,7 +113,10 @@ class WritableLocalArchive(LocalArchive):
 
     @guarded
     def add_slide(self, row: SlideRow) -> int:
-        """Adds a slide, or updates the path, name and given metadata of the one with the same identity."""
+        """Adds a slide, or updates the path, name and given metadata of the one with the same identity.
+
+        What was known of it when it went with ``remove(erase=False)`` is taken up again.
+        """
         with self._transaction():
             self._db.execute(
                 'INSERT INTO slides (identity, path, name, width, height, mpp, "case", organ, stain, tags)'
@@ -123,7 +128,27 @@ class WritableLocalArchive(LocalArchive):
                 (row.identity, row.path, row.name, row.width, row.height, row.mpp, row.case, row.organ, row.stain,
                  json.dumps(row.tags)),
             )  # fmt: skip
-        return self._slide_id(row.identity)
+            history.take_up(self._db, row.identity)
+            slide_id = self._slide_id(row.identity)
+            history.note_path(self._db, slide_id, row.path)
+        return slide_id
+
+    @guarded
+    def note_path(self, slide_id: int, path: str) -> None:
+        """The same content lies at ``path`` too."""
+        with self._transaction():
+            history.note_path(self._db, slide_id, path)
+
+    @guarded
+    def content_of(self, slide_id: int) -> tuple[str, int] | None:
+        """(digest, mtime_ns) of the slide's whole file as `set_content` told, None where nothing was told."""
+        return history.content_of(self._db, slide_id)
+
+    @guarded
+    def set_content(self, slide_id: int, digest: str, mtime_ns: int) -> None:
+        """Keeps the digest of the slide's whole file, and when that was last changed."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO contents VALUES (?, ?, ?)", (slide_id, digest, mtime_ns))
 
     @guarded
     def update_slide(self, slide_id: int, fields: Mapping[str, str | tuple[str, ...] | None]) -> None:
@@ -135,6 +160,8 @@ class WritableLocalArchive(LocalArchive):
             for name, value in fields.items():
                 stored = json.dumps(value or ()) if name == "tags" else value
                 self._db.execute(f'UPDATE slides SET "{name}" = ? WHERE id = ?', (stored, slide_id))
+                if name == "path":
+                    history.note_path(self._db, slide_id, str(value))
 
     @guarded
     def add_tiles(self, slide_id: int, tiles: Sequence[Square], mpp: float, vectors: Floats, tokens: Floats) -> Ids:
@@ -142,7 +169,7 @@ class WritableLocalArchive(LocalArchive):
 
         Returns the new ids; tiles that are there already (same x, y, size) are passed over.
         """
-        self._check_shapes(self.model, len(tiles), vectors, tokens, image=True)
+        check_shapes(self.folder, self.model, vectors, tokens, len(tiles), image=True)
         if "tile" not in self._indexes:
             self._refresh()
             self._index("tile")
@@ -168,13 +195,14 @@ class WritableLocalArchive(LocalArchive):
         return ids
 
     @guarded
-    def finish_slide(self, slide_id: int, spec: GridSpec | None = None) -> None:
-        """All tiles that were planned for the slide, with this grid, are there."""
+    def finish_slide(self, slide_id: int, spec: GridSpec | None = None, failed: int = 0) -> None:
+        """All tiles that were planned for the slide, with this grid, are there, but ``failed`` that cannot be read."""
         if spec is not None:
             with self._transaction():
                 self._db.execute(
-                    "INSERT OR IGNORE INTO grids VALUES (?, ?, ?, ?, ?)",
-                    (slide_id, spec.mpp, spec.px, spec.overlap, spec.min_tissue),
+                    "INSERT OR REPLACE INTO grids (slide_id, mpp, px, overlap, min_tissue, failed)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (slide_id, spec.mpp, spec.px, spec.overlap, spec.min_tissue, failed),
                 )
         if self._unsaved >= _SAVE_EVERY:
             self._refresh()
@@ -182,12 +210,17 @@ class WritableLocalArchive(LocalArchive):
                 self._feeder.save(self._indexes["tile"], self._generation, self._group)
                 self._unsaved = 0
 
+    @guarded
+    def failed_tiles(self, identity: str, spec: GridSpec) -> int:
+        """How many tiles of a finished grid could not be read when it was last tried."""
+        return history.failed_tiles(self._db, identity, spec)
+
     # ---- captions --------------------------------------------------------------------------------------------------
 
     @guarded
     def add_captions(self, rows: Sequence[CaptionRow], vectors: Floats, tokens: Floats, mask: Bools) -> Ids:
         """Adds captions; one with the same text and place is merged (its tags joined). Returns the new ids."""
-        self._check_shapes(self.model, len(rows), vectors, tokens, image=False)
+        check_shapes(self.folder, self.model, vectors, tokens, len(rows), image=False)
         fresh: dict[str, int] = {}
         merged: list[CaptionRow] = []
         keys = [caption_key(row) for row in rows]
@@ -228,9 +261,15 @@ class WritableLocalArchive(LocalArchive):
     @guarded
     def remove_captions(self, ids: Sequence[int] | Ids) -> None:
         """Removes captions with their vectors and tokens."""
-        self._remove(choose((), None, None), [int(caption) for caption in ids], erase=True)
+        self._remove(NOTHING, [int(caption) for caption in ids], erase=True)
 
     # ---- removing --------------------------------------------------------------------------------------------------
+
+    @guarded
+    def removal(self, *, slide: str | None = None, case: str | None = None) -> Removal:
+        """What `remove` would take, and by which names it is known elsewhere."""
+        rows = [*self.slides(), *history.former_slides(self._db)]
+        return choose(rows, slide, case, history.paths_of(self._db))
 
     @guarded
     def remove(self, *, slide: str | None = None, case: str | None = None, erase: bool = True) -> tuple[SlideRow, ...]:
@@ -238,9 +277,13 @@ class WritableLocalArchive(LocalArchive):
 
         ``erase``: captions and whatever else belongs to them go too, and nothing of it is left on disk when it
         returns. Without it only the tiles go, as before indexing a slide anew: from every answer at once, and their
-        room in the search index is given back later, which is quicker.
+        room in the search index is given back later, which is quicker; case, organ, stain and tags are kept for when
+        the slide comes again.
         """
-        removal = choose(self.slides(), slide, case)
+        removal = self.removal(slide=slide, case=case)
+        if not erase:
+            here = {row.identity for row in self.slides()}
+            removal = replace(removal, slides=tuple(row for row in removal.slides if row.identity in here))
         captions: list[int] = []
         if erase:
             found = self._select('SELECT id, slide, "case" FROM captions WHERE slide IN', removal.names | removal.bare)
@@ -270,8 +313,14 @@ class WritableLocalArchive(LocalArchive):
             if erase and removal.slides:
                 drop_reports(self._db, removal, {row.path for row in self.slides()})
             for row in removal.slides:
-                self._db.execute("DELETE FROM run_slides WHERE slide_id = ? OR path = ?", (row.id, row.path))
+                self._db.execute("DELETE FROM run_slides WHERE slide_id = ?", (row.id,))
+                if row.path in removal.places:
+                    self._db.execute("DELETE FROM run_slides WHERE path = ?", (row.path,))
                 self._db.execute("DELETE FROM slides WHERE id = ?", (row.id,))
+                if erase:
+                    history.forget(self._db, row.identity)
+                else:
+                    history.keep(self._db, row)
             if erase:
                 db.set_meta(self._db, "erase", "1")
         self._known = (0, set())
@@ -320,7 +369,8 @@ class WritableLocalArchive(LocalArchive):
     def put_vectors(self, kind: Kind, ids: Ids, vectors: Floats, tokens: Floats, mask: Bools | None = None) -> None:
         """Stores vectors for tiles (of one slide) or captions that lack them."""
         space = self._other_space() or self._space
-        self._check_shapes(space_model(self._db, space), len(ids), vectors, tokens, image=kind == "tile")
+        model = space_model(self._db, space)
+        check_shapes(self.folder, model, vectors, tokens, len(ids), image=kind == "tile")
         slide = None
         if kind == "tile":
             slide = self._db.execute("SELECT slide_id FROM tiles WHERE id = ?", (int(ids[0]),)).fetchone()[0]
@@ -448,37 +498,3 @@ class WritableLocalArchive(LocalArchive):
         """The space that is being filled by another model, if any."""
         row = self._db.execute("SELECT id FROM spaces WHERE active = 0").fetchone()
         return int(row[0]) if row else None
-
-    def _check_shapes(self, model: ModelIdentity, n: int, vectors: Floats, tokens: Floats, *, image: bool) -> None:
-        tokens_fit = tokens.ndim == 3 and len(tokens) == n and tokens.shape[2] == model.token_width
-        if image:
-            tokens_fit = tokens_fit and tokens.shape[1] == model.image_tokens
-        if vectors.shape != (n, model.width) or not tokens_fit:
-            raise ArchiveError(
-                f"The archive {self.folder} takes vectors of {model.name} ({model.width} numbers, tokens of "
-                f"{model.token_width}); what came has shapes {vectors.shape} and {tokens.shape}."
-            )
-        if not np.isfinite(vectors).all() or np.abs(np.linalg.norm(vectors, axis=1) - 1).max(initial=0.0) > 1e-2:
-            raise ArchiveError(f"The archive {self.folder} takes finite vectors of unit length only.")
-
-
-def caption_key(row: CaptionRow) -> str:
-    """Captions with the same key are the same: words (case and spaces aside) and place."""
-    words = " ".join(unicodedata.normalize("NFKC", row.text).casefold().split())
-    return json.dumps([words, row.slide, row.x, row.y, row.size])
-
-
-def refuse_network_share(folder: Path) -> None:
-    """Raises `ArchiveError` where SQLite's log and the lock cannot be relied on."""
-    kind = network_type(folder)
-    if kind:
-        raise ArchiveError(
-            f"The archive {folder} lies on a network share ({kind}) and can be read but not written there; "
-            "copy it to a local disk with `lile archive copy`."
-        )
-
-
-def _group_of(path: Path) -> int | None:
-    """The group that shares the archive, told by the mode of its database."""
-    stat = path.stat()
-    return stat.st_gid if stat.st_mode & 0o060 == 0o060 else None

@@ -221,6 +221,8 @@ def _index(args: argparse.Namespace) -> int:
             args.dir, slides, model, spec, metadata=metadata, slide_mpp=args.slide_mpp, batch=args.batch,
             progress=progress_printer(args), on_slide=lambda slide: emit_event(args, "slide", **to_plain(slide)),
         )  # fmt: skip
+        for note in report.notes if args.progress == "jsonl" else ():  # the text names them itself
+            emit_event(args, "warning", message=note)
         for slide in report.failed if len(report.slides) > 1 else ():
             emit_event(args, "warning", message=f"{slide.path}: {slide.message}")
         if report.slides and len(report.failed) == len(report.slides):

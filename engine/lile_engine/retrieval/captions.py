@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
-import re
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from typing import Any
 from lile_engine.archive import Archive, CaptionRow, open_archive
 from lile_engine.errors import DataError
 from lile_engine.model.protocol import ImageTextModel
+from lile_engine.paths import archive_group, open_private
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
+from lile_engine.retrieval.metadata import join_tags, split_tags
 from lile_engine.retrieval.search import check_model
 
 _BATCH = 128
@@ -87,23 +90,32 @@ def import_captions(
 
 
 def export_captions(archive: Archive, file: Path | str) -> int:
-    """Writes all captions as .jsonl or .csv (by the ending); returns how many."""
+    """Writes all captions as .jsonl or .csv (by the ending), whole or not at all; returns how many.
+
+    Only their owner can read them, or the group that shares the archive. Tags that hold a ``;`` or ``|`` are written to
+    a .csv as a JSON list, the others parted by ``;``.
+    """
     path = Path(file)
     rows = archive.all_captions()
     plain = [{name: getattr(row, name) for name in FIELDS} for row in rows]
     if path.suffix.lower() not in {".csv", ".jsonl"}:
         raise DataError(f"Captions are written as .jsonl or .csv; {path.name} ends in neither.")
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(path, "w", encoding="utf-8", newline="") as stream:
+        handle = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, archive_group(Path(archive.summary().path)))
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
             if path.suffix.lower() == ".csv":
                 writer = csv.DictWriter(stream, FIELDS)
                 writer.writeheader()
-                writer.writerows({**row, "tags": ";".join(row["tags"])} for row in plain)
+                writer.writerows({**row, "tags": join_tags(row["tags"])} for row in plain)
             else:
                 for row in plain:
                     kept = {name: value for name, value in row.items() if value not in (None, (), "")}
                     stream.write(json.dumps(kept, ensure_ascii=False) + "\n")
+        os.replace(draft, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise DataError(f"The captions cannot be written to {path} ({error.strerror}).") from error
     return len(rows)
 
@@ -164,7 +176,7 @@ def _row(raw: dict[str, Any], line: int, path: Path) -> CaptionRow | BadRow:
         return BadRow(line, f"the caption is longer than {_LONGEST} characters")
     tags = raw.get("tags") or raw.get("tissues") or ()
     if isinstance(tags, str):
-        tags = re.split(r"[;|]", tags)
+        tags = split_tags(tags)
     if not isinstance(tags, (list, tuple)) or not all(isinstance(tag, str) for tag in tags):
         return BadRow(line, "tags must be a list of words")
     try:

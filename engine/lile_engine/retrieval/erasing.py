@@ -12,7 +12,7 @@ from typing import Any
 
 from lile_engine.archive import SlideRow, open_archive
 from lile_engine.archive.filesystem import clear_errors, remove_tree, write_atomic
-from lile_engine.archive.removal import Removal, choose, file_name
+from lile_engine.archive.removal import Removal, file_name
 from lile_engine.model.library import TRAINED_ON
 from lile_engine.paths import home_dir, logs_dir, models_dir
 
@@ -48,7 +48,7 @@ def erase(archive_dir: Path | str, *, slide: str | None = None, case: str | None
     same call again. Raises `ArchiveError` if the archive has no such thing, or something cannot be deleted.
     """
     with open_archive(archive_dir, write=True) as archive:
-        removal = choose(archive.slides(), slide, case)
+        removal = archive.removal(slide=slide, case=case)
         lines = pairs = 0
         if removal.slides or any(row.case == case for row in archive.all_captions() if case is not None):
             with clear_errors(str(home_dir())):
@@ -65,7 +65,7 @@ def _clean_home(removal: Removal) -> tuple[int, int]:
     for row in removal.slides:
         remove_tree(home_dir() / "regions" / row.identity)
         _forget_mpp(row)
-    _forget_places({row.path for row in removal.slides})
+    _forget_places(removal.places)
     lines = sum(_without_lines(path, _spelled_in(removal)) for path in sorted(logs_dir().glob("*.log*")))
     pairs = sum(_without_pairs(path, removal) for path in sorted(home_dir().glob("pairs/**/*.jsonl")))
     _without_lines(home_dir() / "questions.jsonl", lambda line: _names_one(line, removal))
@@ -159,7 +159,7 @@ def _without_lines(path: Path, goes: Callable[[str], bool]) -> int:
     return len(lines) - len(kept)
 
 
-def _forget_places(paths: set[str]) -> None:
+def _forget_places(paths: frozenset[str]) -> None:
     """Takes slides off the lists of those that are open or were lately, and forgets their folder."""
     path = home_dir() / "settings.json"
     try:

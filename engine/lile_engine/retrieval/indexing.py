@@ -17,7 +17,8 @@ from lile_engine.errors import ArchiveError, ArchiveLockedError, Cancelled, Conf
 from lile_engine.model.protocol import ImageTextModel
 from lile_engine.paths import printable
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
-from lile_engine.retrieval.metadata import SlideMetadata
+from lile_engine.retrieval.contents import check_twin, has_changed, keep_digest
+from lile_engine.retrieval.metadata import SlideFacts, SlideMetadata
 from lile_engine.retrieval.regions import embed_tiles
 from lile_engine.retrieval.search import check_model
 from lile_engine.slides import Slide, SlideInfo, Tile, TileSpec, open_slide, tile_grid, tissue_mask
@@ -33,12 +34,13 @@ _LIST_ENDINGS = frozenset({".txt", ".lst", ".list"})
 
 @dataclass(frozen=True)
 class IndexReport:
-    """What became of every slide, in the order they were done."""
+    """What became of every slide, in the order they were done; ``notes``: what was odd about the run as a whole."""
 
     archive: str
     slides: tuple[RunSlide, ...]
     seconds: float
     tiles: int
+    notes: tuple[str, ...] = ()
 
     @property
     def failed(self) -> tuple[RunSlide, ...]:
@@ -52,6 +54,7 @@ class IndexReport:
             + (f"  ({slide.message})" if slide.message else "")
             for slide in self.slides
         ]
+        lines += [f"note: {note}" for note in self.notes]
         rate = f", {self.tiles / self.seconds:.0f} tiles/s" if self.seconds > 0 and self.tiles else ""
         failed = f", {len(self.failed)} failed" if self.failed else ""
         lines.append(f"{len(self.slides)} slides, {self.tiles} new tiles in {self.seconds:.1f} s{rate}{failed}")
@@ -159,7 +162,7 @@ def index_slides(
             raise
         archive.add_run("index", started, time.monotonic() - start, done)
     tiles = sum(slide.tiles for slide in done if slide.state != "skipped")
-    return IndexReport(str(archive_dir), tuple(done), time.monotonic() - start, tiles)
+    return IndexReport(str(archive_dir), tuple(done), time.monotonic() - start, tiles, job.metadata.take_notes())
 
 
 @dataclass(frozen=True)
@@ -175,12 +178,16 @@ class _Job:
     def plan(self, paths: list[Path], report: Callable[[RunSlide], None]) -> list[_Planned]:
         """Opens and enters every slide and finds its missing tiles; reports what need not or cannot be done."""
         planned: list[_Planned] = []
-        seen: set[str] = set()
+        seen: dict[str, Path] = {}
+        lay_at: dict[str, list[str]] = {}
+        for row in self.archive.slides():
+            lay_at.setdefault(row.path, []).append(row.identity)
+        opened: list[Path] = []
         for path in paths:
             self.cancel.raise_if_cancelled()
             start = time.monotonic()
             try:
-                one = self._plan_one(path, seen)
+                one = self._plan_one(path, seen, opened)
             except (SlideError, OSError) as error:
                 message = printable(_sentence(error))
                 report(RunSlide(printable(str(path)), "failed", seconds=time.monotonic() - start, message=message))
@@ -189,9 +196,14 @@ class _Job:
                 report(one)
             else:
                 planned.append(one)
+        # The file holds something else now. Only here it is known that the slide of before was not just renamed.
+        lay_there = {identity for path in opened for identity in lay_at.get(str(path), ())}
+        for identity in sorted(lay_there - set(seen)):
+            self.archive.remove(slide=identity, erase=False)
         return planned
 
-    def _plan_one(self, path: Path, seen: set[str]) -> _Planned | RunSlide:
+    def _plan_one(self, path: Path, seen: dict[str, Path], opened: list[Path]) -> _Planned | RunSlide:
+        facts = self.metadata.of(path)  # also of a slide that fails, whose row in the CSV is no slip
         if printable(str(path)) != str(path):
             raise SlideError(f"The name of {path} is not UTF-8, so the archive cannot keep it; rename it.")
         if not os.path.lexists(path):
@@ -199,48 +211,51 @@ class _Job:
         if path.is_dir():
             raise SlideError(_nothing_in(path))
         with open_slide(path) as slide:
-            if slide.info.identity in seen:
-                return RunSlide(str(path), "skipped", message="the same content was named before")
-            seen.add(slide.info.identity)
+            opened.append(path)
             known = self.archive.find_slide(slide.info.identity)
+            before = seen.get(slide.info.identity)
+            if before is not None:
+                check_twin(path, before, slide.info.identity, self.cancel)
+                if known is not None:
+                    self.archive.note_path(known.id, str(path))
+                message = f"the same content was named before, as {before.name}"
+                return RunSlide(str(path), "skipped", message=message, slide_id=known.id if known else None)
+            if known is not None and has_changed(self.archive, known, path, self.cancel):
+                self.archive.remove(slide=known.identity, erase=False)
+            seen[slide.info.identity] = path
+            facts = self.metadata.of(path, slide.info.properties)
             own = find_mpp(slide.info.properties)
+            mpp = None
             if self.slide_mpp is not None and own is None:
-                return self._plan_open(path, slide, self.slide_mpp)
-            if slide.info.mpp is None and known is not None and known.mpp:
-                return self._plan_open(path, slide, known.mpp)
-            return self._plan_open(path, slide, None)
+                mpp = self.slide_mpp
+            elif slide.info.mpp is None and known is not None and known.mpp:
+                mpp = known.mpp
+            return self._plan_open(path, slide, mpp, facts)
 
-    def _plan_open(self, path: Path, slide: Slide, mpp: float | None) -> _Planned | RunSlide:
+    def _plan_open(self, path: Path, slide: Slide, mpp: float | None, facts: SlideFacts) -> _Planned | RunSlide:
         info = slide.info if mpp is None else replace(slide.info, mpp=mpp)
         known_row = self.archive.find_slide(info.identity)
         rescaled = known_row is not None and known_row.mpp != info.mpp
         finished = not rescaled and self.archive.finished(info.identity, self.spec)
-        every = [] if finished else tile_grid(info, self.spec, mask=tissue_mask(slide))
-        before = self.archive.find_slide(str(path))
-        if before is not None and before.identity != info.identity:
-            self.archive.remove(slide=before.identity, erase=False)  # the file holds something else now
-        facts = self.metadata.of(path, info.properties)
+        again = self.archive.failed_tiles(info.identity, self.spec) if finished else 0
+        every = [] if finished and not again else tile_grid(info, self.spec, mask=tissue_mask(slide))
+        if rescaled:  # its tiles were cut by another scale: they go, what is known of the slide stays
+            self.archive.remove(slide=info.identity, erase=False)
         row = SlideRow(
             0, str(path), info.identity, info.name, info.width, info.height, info.mpp,
             facts.case, facts.organ, facts.stain, facts.tags,
         )  # fmt: skip
-        if known_row is not None and rescaled:
-            # Its tiles were cut by another scale: they go, what is known of the slide stays.
-            self.archive.remove(slide=info.identity, erase=False)
-            row = replace(
-                row, case=row.case or known_row.case, organ=row.organ or known_row.organ,
-                stain=row.stain or known_row.stain, tags=row.tags or known_row.tags,
-            )  # fmt: skip
         row = replace(row, id=self.archive.add_slide(row))
         known = self.archive.known_tiles(info.identity, self.spec.mpp, self.spec.px)
-        if finished:
+        if finished and not again:
             return RunSlide(str(path), "skipped", len(known), message="done before", slide_id=row.id)
         if not every:
             self.archive.finish_slide(row.id, self.spec)
             message = _joined(info.note, self._unused_mpp(info), "no tissue found")
             return RunSlide(str(path), "done", 0, message=message, slide_id=row.id)
         missing = [tile for tile in every if (tile.x, tile.y, tile.size) not in known]
-        return _Planned(path, row, missing, len(every) - len(missing), self._unused_mpp(info))
+        retried = f"{again} tiles that could not be read were tried again" if again else ""
+        return _Planned(path, row, missing, len(every) - len(missing), _joined(self._unused_mpp(info), retried))
 
     def _unused_mpp(self, info: SlideInfo) -> str:
         if self.slide_mpp is None or info.mpp is None or abs(info.mpp - self.slide_mpp) <= 0.01 * info.mpp:
@@ -272,7 +287,11 @@ class _Job:
         seconds = time.monotonic() - start
         if failures and not added and not one.stored and not doubled:
             return RunSlide(str(one.path), "failed", 0, seconds, f"no tile can be read: {reason}", one.row.id)
-        self.archive.finish_slide(one.row.id, self.spec)
+        try:
+            keep_digest(self.archive, one.row, self.cancel)
+        except OSError as error:
+            return RunSlide(str(one.path), "failed", added, seconds, _sentence(error), one.row.id)
+        self.archive.finish_slide(one.row.id, self.spec, failures)
         note = f"{failures} damaged tiles left out: {reason}" if failures else ""
         if one.stored and not note:
             note = f"{one.stored} tiles were there already"

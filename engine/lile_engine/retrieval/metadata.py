@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import json
+import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from lile_engine.errors import ConfigError, DataError
 
+_MOST_NOTES = 20  # a table may be meant for a whole laboratory
 _COLUMNS = ("slide", "case", "organ", "stain", "tags")
 
 
@@ -22,15 +28,28 @@ class SlideFacts:
     tags: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A row of the CSV: its line, the name it gives the slide, and what it says of it."""
+
+    line: int
+    name: str
+    facts: SlideFacts
+
+
 class SlideMetadata:
     """Facts by slide, from a CSV and from the file's name.
 
-    The CSV has the columns slide (a path, a file name, or one without its ending), case, organ, stain, tags (parted
-    by ; or |); the pattern's group ``case``, or its first, is the case.
+    The CSV has the columns slide (a path, which may be relative to the CSV's own folder, a file name, or one without
+    its ending), case, organ, stain, tags (see `split_tags`), parted by commas, semicolons or tabs; the pattern's group
+    ``case``, or its first, is the case.
     """
 
     def __init__(self, csv_file: Path | None = None, case_from: str | None = None) -> None:
-        self._facts = _read_csv(csv_file) if csv_file is not None else {}
+        self._file = csv_file
+        self._rows = _read_csv(csv_file) if csv_file is not None else {}
+        self._used: set[str] = set()
+        self._told = False
         try:
             self._pattern = re.compile(case_from) if case_from else None
         except re.error as error:
@@ -40,15 +59,26 @@ class SlideMetadata:
 
     def of(self, path: Path, properties: dict[str, str] | None = None) -> SlideFacts:
         """What is known of a slide: the CSV's word first, then the pattern's, then DICOM's own attributes."""
-        for name in (str(path), path.as_posix(), path.name, path.stem):
-            if name in self._facts:
-                facts = self._facts[name]
+        facts = SlideFacts()
+        for name in (os.path.abspath(path), str(path), path.as_posix(), path.name, path.stem):
+            if name in self._rows:
+                facts = self._rows[name].facts
+                self._used.add(name)
                 break
-        else:
-            facts = SlideFacts()
         return SlideFacts(
             facts.case or self._case_in(path) or _dicom_case(properties or {}), facts.organ, facts.stain, facts.tags
         )
+
+    def take_notes(self) -> tuple[str, ...]:
+        """A sentence for each row of the CSV that no slide has asked for so far, the first 20 of them, once."""
+        if self._told:
+            return ()
+        self._told = True
+        used = {self._rows[name].line for name in self._used}
+        rows = {row.line: row.name for row in self._rows.values() if row.line not in used}
+        notes = [f"{self._file}, line {line}: no slide of this run is {name}" for line, name in sorted(rows.items())]
+        more = [f"and {len(notes) - _MOST_NOTES} more rows of it"] if len(notes) > _MOST_NOTES else []
+        return (*notes[:_MOST_NOTES], *more)
 
     def _case_in(self, path: Path) -> str | None:
         found = self._pattern.search(path.name) if self._pattern else None
@@ -65,24 +95,59 @@ def _dicom_case(properties: dict[str, str]) -> str | None:
     return None
 
 
-def _read_csv(path: Path) -> dict[str, SlideFacts]:
+def split_tags(text: str) -> tuple[str, ...]:
+    """The tags in a cell: parted by ; or |, or a JSON list of words where a tag holds one of these itself."""
+    tags: list[str] = []
+    if text.lstrip().startswith("["):
+        with contextlib.suppress(ValueError):
+            listed = json.loads(text)
+            if isinstance(listed, list) and all(isinstance(tag, str) for tag in listed):
+                tags = listed
+    return tuple(tag.strip() for tag in tags or re.split(r"[;|]", text) if tag.strip())
+
+
+def join_tags(tags: Iterable[str]) -> str:
+    """Tags as `split_tags` reads them."""
+    listed = list(tags)
+    plain = ";".join(listed)
+    return plain if split_tags(plain) == tuple(listed) else json.dumps(listed, ensure_ascii=False)
+
+
+def _read_csv(path: Path) -> dict[str, _Row]:
+    """The rows by every name that a slide may be asked for by; of two rows with one name the later counts."""
     if not path.is_file():
         raise DataError(f"There is no metadata file {path}; check the name.")
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
+            reader = csv.DictReader(stream, delimiter=_delimiter(stream))
             names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
             if "slide" not in names:
                 raise DataError(f"The metadata {path} need a column named slide; known are {', '.join(_COLUMNS)}.")
-            facts = {}
-            for row in reader:
-                values = {key: (row.get(name) or "").strip() for key, name in names.items()}
+            rows = {}
+            for cells in reader:
+                values = {key: (cells.get(name) or "").strip() for key, name in names.items()}
                 if not values["slide"]:
                     raise DataError(f"{path}, line {reader.line_num}: the column slide is empty.")
-                tags = tuple(tag.strip() for tag in re.split(r"[;|]", values.get("tags", "")) if tag.strip())
-                facts[values["slide"]] = SlideFacts(
-                    values.get("case") or None, values.get("organ") or None, values.get("stain") or None, tags
-                )
-            return facts
+                facts = SlideFacts(
+                    values.get("case") or None, values.get("organ") or None, values.get("stain") or None,
+                    split_tags(values.get("tags", "")),
+                )  # fmt: skip
+                row = _Row(reader.line_num, values["slide"], facts)
+                rows[row.name] = row
+                if _is_path(row.name):
+                    rows.setdefault(os.path.abspath(row.name), row)
+                    rows[os.path.abspath(path.parent / row.name)] = row
+            return rows
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"The metadata {path} cannot be read; give a CSV file in UTF-8.") from error
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or os.sep in name
+
+
+def _delimiter(stream: TextIO) -> str:
+    """What parts the columns, by the first line: spreadsheets of many countries write semicolons."""
+    first = stream.readline()
+    stream.seek(0)
+    return next((mark for mark in ",;\t" if mark in first), ",")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lile_engine.errors import DataError
+from lile_engine.paths import open_private
 from lile_engine.slides.region import Region
 
 Colour = tuple[int, int, int]
@@ -102,9 +103,10 @@ def parse_geojson(document: Any, source: str = "The GeoJSON") -> list[Annotation
 
 
 def write_geojson(path: Path, annotations: Iterable[Annotation]) -> None:
-    """Writes a FeatureCollection, to a temporary name first, readable by its owner only. Raises OSError."""
+    """Writes a FeatureCollection, to a temporary name first, readable by its owner only (or by the group
+    that shares the archive it lies in). Raises OSError."""
     draft = path.with_name(f".{path.name}.tmp")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+    with os.fdopen(open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
         json.dump(to_geojson(annotations), file, ensure_ascii=False)
     draft.replace(path)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lile_engine.archive import CaptionRow, create_archive, open_archive
+from lile_engine.archive import CaptionRow, RunSlide, create_archive, open_archive
 from lile_engine.archive.check import check_archive
 from lile_engine.archive.schema import MIGRATIONS, SCHEMA_VERSION
 from lile_engine.archive.writer import SLIDE_FILES
@@ -227,16 +227,34 @@ def test_a_place_where_no_archive_can_be_is_named(tmp_path: Path, make: Any) -> 
             create_archive(place, make.identity)
 
 
-def test_an_archive_of_the_first_schema_is_brought_up_to_date(filled: tuple[Path, Any]) -> None:
-    """What version 2 added is taken away again, as an old program would have left it."""
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_archive_of_an_older_schema_is_brought_up_to_date(filled: tuple[Path, Any], version: int, make: Any) -> None:
+    """What later versions added is taken away again, as an old program would have left it."""
     folder, vectors = filled
+    if version > 1:
+        with open_archive(folder, write=True) as archive:
+            archive.add_run("index", "2026-01-01", 1.0, [RunSlide("/once/here.svs", "done", 100, slide_id=1)])
     connection = sqlite3.connect(folder / "archive.db")
-    connection.executescript("DROP TABLE run_slides; DROP TABLE runs; PRAGMA user_version = 1;")
+    connection.executescript(
+        "DROP TABLE slide_paths; DROP TABLE former_slides; DROP TABLE contents; ALTER TABLE grids DROP COLUMN failed;"
+        + ("DROP TABLE run_slides; DROP TABLE runs;" if version == 1 else "")
+        + f"PRAGMA user_version = {version};"
+    )
     connection.close()
+    with open_archive(folder) as reader:  # a reader cannot change it and needs nothing of what is new
+        assert reader.status().schema == version
+        assert reader.search_tiles(vectors[3], 1).ids.tolist() == [4]
+        assert reader.finished(f"{1:032x}", make.spec)
+        assert len(reader.slides()) == 4
+    assert check_archive(folder).clean
     with open_archive(folder, write=True) as archive:
         assert archive.status().schema == SCHEMA_VERSION == len(MIGRATIONS)
         archive.add_run("index", "2026-01-01", 1.0, [])
         assert archive.search_tiles(vectors[3], 1).ids.tolist() == [4]
+        assert archive.finished(f"{1:032x}", make.spec)
+        assert archive.failed_tiles(f"{1:032x}", make.spec) == 0
+        known = {"/slides/slide0.svs"} | ({"/once/here.svs"} if version > 1 else set())
+        assert archive.removal(slide="/slides/slide0.svs").places == known
 
 
 def test_an_archive_of_a_newer_program_is_refused(folder: Path) -> None:

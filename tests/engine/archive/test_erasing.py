@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lile_engine.archive import CaptionRow, RunSlide, open_archive
+from lile_engine.archive import CaptionRow, RunSlide, SearchFilter, open_archive
 from lile_engine.archive import database as db
 from lile_engine.archive.writer import SLIDE_FILES, WritableLocalArchive
 from lile_engine.errors import ArchiveError
@@ -230,3 +230,105 @@ def test_regions_that_cannot_be_deleted_are_told(secret: Path, where: str) -> No
     assert erase(secret, case="P7").slides == ("/slides/slide0.svs",)  # the archive still knew what to erase
     assert not own.exists()
     assert b"P7" not in everything(secret)
+
+
+@pytest.fixture
+def moved(folder: Path, make: Any, lile_home: Path) -> Path:
+    """Case P7 lay at /slides/slide0.svs, then at /kept/patient.svs; another slide without a case lies there now."""
+    with open_archive(folder, write=True) as archive:
+        make.fill(archive, 1, 20)
+        archive.update_slide(1, {"case": "P7"})
+        archive.add_slide(make.slide(0, path="/kept/patient.svs", name="patient.svs"))
+        archive.add_slide(make.slide(5, path="/slides/slide0.svs", name="slide0.svs"))
+    return folder
+
+
+def test_what_was_written_under_an_earlier_name_goes_too(moved: Path, make: Any) -> None:
+    add_caption(moved, make, CaptionRow(0, "of its first time", slide="/kept/patient.svs"))
+    with open_archive(moved, write=True) as archive:
+        archive.update_slide(1, {"path": "/third/name.svs"})
+    logs_dir().mkdir(parents=True)
+    log = logs_dir() / "desktop.log"
+    log.write_text("opened /kept/patient.svs\nopened patient.svs\nopened /third/name.svs\nopened /slides/slide9.svs\n")
+    settings = home_dir() / "settings.json"
+    settings.write_text(json.dumps({"recent_slides": ["/kept/patient.svs", "/slides/slide0.svs"]}))
+    assert erase(moved, case="P7").slides == ("/third/name.svs",)
+    assert log.read_text() == "opened /slides/slide9.svs\n"
+    assert json.loads(settings.read_text())["recent_slides"] == ["/slides/slide0.svs"]
+    for trace in (b"patient", b"third", b"P7", b"first time"):
+        assert trace not in everything(moved)
+    with open_archive(moved) as archive:
+        assert [row.identity for row in archive.slides()] == [f"{5:032x}"]
+
+
+def test_a_name_that_another_slide_has_now_takes_what_has_no_other_case(moved: Path, make: Any) -> None:
+    add_caption(
+        moved, make,
+        CaptionRow(0, "whose?", slide="/slides/slide0.svs"),
+        CaptionRow(0, "of P8", slide="/slides/slide0.svs", case="P8"),
+        CaptionRow(0, "of the new slide", slide=f"{5:032x}"),
+    )  # fmt: skip
+    with open_archive(moved, write=True) as archive:
+        archive.add_run("index", "2026-01-01", 1.0, [RunSlide("/slides/slide0.svs", "done", 3, slide_id=2)])
+    erase(moved, case="P7")
+    assert captions(moved) == {"of P8", "of the new slide"}
+    rows = sqlite3.connect(moved / "archive.db").execute("SELECT path, slide_id FROM run_slides").fetchall()
+    assert rows == [("/slides/slide0.svs", 2)]
+
+
+def test_a_slide_that_went_without_being_erased_is_remembered_and_can_be_erased(moved: Path, make: Any) -> None:
+    with open_archive(moved, write=True) as archive:
+        archive.update_slide(1, {"tags": ("rare",), "organ": "liver"})
+        assert [row.path for row in archive.remove(slide=f"{0:032x}", erase=False)] == ["/kept/patient.svs"]
+        assert archive.status().tiles == 0
+        archive.add_slide(make.slide(0, path="/back/again.svs", organ="lung"))
+        found = archive.find_slide(f"{0:032x}")
+        assert found is not None
+        assert (found.case, found.organ, found.tags) == ("P7", "lung", ("rare",))
+        archive.remove(slide=f"{0:032x}", erase=False)
+    own = home_dir() / "regions" / f"{0:032x}"
+    own.mkdir(parents=True)
+    erase(moved, case="P7")
+    assert not own.exists()
+    for trace in (b"patient", b"again", b"P7", b"rare"):
+        assert trace not in everything(moved)
+    with pytest.raises(ArchiveError, match="no case P7"):
+        erase(moved, case="P7")
+
+
+def test_a_copy_met_in_a_run_is_the_slides_own_row_of_the_report(secret: Path) -> None:
+    """And only its copies go from the report, not what was skipped of others."""
+    with open_archive(secret, write=True) as archive:
+        archive.note_path(1, "/copies/again.svs")
+        archive.add_run("index", "2026-01-02", 1.0, [
+            RunSlide("/slides/slide0.svs", "done", 20, slide_id=1),
+            RunSlide("/copies/again.svs", "skipped", message="the same content was named before", slide_id=1),
+            RunSlide("/copies/other.svs", "skipped", message="the same content was named before", slide_id=2),
+        ])  # fmt: skip
+    logs_dir().mkdir(parents=True)
+    (logs_dir() / "desktop.log").write_text("opened /copies/again.svs\nopened /copies/other.svs\n")
+    erase(secret, case="P7")
+    rows = sqlite3.connect(secret / "archive.db").execute("SELECT path FROM run_slides").fetchall()
+    assert rows == [("/copies/other.svs",)]
+    assert (logs_dir() / "desktop.log").read_text() == "opened /copies/other.svs\n"
+    assert b"again.svs" not in everything(secret)
+
+
+def test_a_slide_is_named_by_its_path_from_here(
+    folder: Path, make: Any, lile_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sub").mkdir()
+    with open_archive(folder, write=True) as archive:
+        for number, place in enumerate(("k.png", "sub/k.png", "sub/l.png", "m.png")):
+            archive.add_slide(make.slide(number, path=str(tmp_path / place), name=Path(place).name))
+    monkeypatch.chdir(tmp_path)
+    with open_archive(folder) as reader:
+        assert [row.name for row in reader.slide_matches(SearchFilter(slides=("sub/../sub/l.png",)))] == ["l.png"]
+        assert len(reader.slide_matches(SearchFilter(not_slides=("./k.png",)))) == 3
+        found = reader.find_slide("./sub/k.png")
+        assert found is not None
+        assert found.identity == f"{1:032x}"
+    assert erase(folder, slide="./k.png").slides == (str(tmp_path / "k.png"),)
+    monkeypatch.chdir(tmp_path / "sub")
+    assert erase(folder, slide="../sub/l.png").slides == (str(tmp_path / "sub" / "l.png"),)
+    assert erase(folder, slide="m.png").slides == (str(tmp_path / "m.png"),)

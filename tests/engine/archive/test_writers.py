@@ -199,10 +199,10 @@ def test_network_shares_are_told_by_the_mount_they_lie_on(path: str, kind: str |
 def test_a_network_share_can_be_read_but_not_written(
     filled: tuple[Path, Any], make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lile_engine.archive import database, writer
+    from lile_engine.archive import database, filesystem
 
     folder, vectors = filled
-    for module in (database, writer):
+    for module in (database, filesystem):
         monkeypatch.setattr(module, "network_type", lambda _: "nfs4")
     with open_archive(folder) as reader:
         assert reader.search_tiles(vectors[7], 1).ids.tolist() == [8]

@@ -12,6 +12,7 @@ import tifffile
 from PIL import Image
 
 from lile_engine.archive import create_archive, open_archive
+from lile_engine.cli import main
 from tests.tiny_models import tiny_config, write_tokenizer
 
 WORDS = ("colon", "adeno", "##carcinoma", "fat", "gland", "with", "of", "the", "necrosis", "lymph", "##oid", "stroma")
@@ -118,3 +119,18 @@ def indexed(tmp_path: Path, filled: Path, slides: list[Path]) -> Path:
         for number, path in enumerate(slides, 1):
             archive.update_slide(number, {"path": str(path)})
     return tmp_path / "indexed"
+
+
+@pytest.fixture
+def lile(capsys: pytest.CaptureFixture[str], lile_home: Path) -> Any:
+    """Runs a command; returns (exit code, stdout, stderr)."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as error:
+            code = int(error.code or 0)
+        caught = capsys.readouterr()
+        return code, caught.out, caught.err
+
+    return run

@@ -7,27 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from lile_engine.archive import open_archive
-from lile_engine.cli import main
 from lile_engine.paths import home_dir, logs_dir
-
-
-@pytest.fixture
-def lile(capsys: pytest.CaptureFixture[str], lile_home: Path) -> Any:
-    """Runs a command; returns (exit code, stdout, stderr)."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as error:
-            code = int(error.code or 0)
-        caught = capsys.readouterr()
-        return code, caught.out, caught.err
-
-    return run
 
 
 def test_the_line_from_nothing_to_an_answer(

@@ -21,7 +21,7 @@ from lile_engine.retrieval.indexing import expand_paths, index_slides, watch_fol
 from lile_engine.retrieval.metadata import SlideMetadata
 from lile_engine.retrieval.reembedding import reembed
 from lile_engine.retrieval.regions import embed_tiles
-from lile_engine.slides import TileSpec, open_slide, tile_grid
+from lile_engine.slides import Slide, TileSpec, open_slide, tile_grid
 from tests.engine.retrieval.conftest import draw_slide
 
 TILES = 66  # 6 x 11 of 64 px in the stained part
@@ -377,3 +377,72 @@ def test_the_same_squares_at_another_scale_are_told_and_the_heat_map_still_comes
     assert report.slides[0].message.startswith("no new tiles were made: 66 squares")
     with open_archive(indexed) as archive:
         assert heatmap(archive, model, "S00-A.tif", "fat").mpp == 0.5
+
+
+def test_tiles_that_failed_are_tried_again(
+    archive_dir: Path, slides: list[Path], model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share that is away for a moment: the first run cannot read the top of the slide."""
+    read = Slide.read_area
+
+    def away(self: Slide, x: float, y: float, *args: Any) -> Any:
+        if y < 64 and args[0] == 64 and self.info.name == "S00-A.tif":
+            raise SlideError("the network is away")
+        return read(self, x, y, *args)
+
+    for left in (6, 6):
+        with monkeypatch.context() as patch:
+            patch.setattr(Slide, "read_area", away)
+            report = index_slides(archive_dir, slides[:2], model)
+        assert report.slides[-1].state == "done"
+        mine = next(slide for slide in report.slides if slide.path == str(slides[0]))
+        assert (mine.state, f"{left} damaged tiles left out: the network is away" in mine.message) == ("done", True)
+    with open_archive(archive_dir, write=True) as archive:
+        assert archive.status().tiles == 2 * TILES - 6
+        assert archive.failed_tiles(archive.slides()[0].identity, TileSpec(0.5, 64)) == 6
+    report = index_slides(archive_dir, slides[:2], model)
+    by_path = {slide.path: slide for slide in report.slides}
+    assert (by_path[str(slides[0])].state, by_path[str(slides[0])].tiles) == ("done", 6)
+    assert "6 tiles that could not be read were tried again" in by_path[str(slides[0])].message
+    assert by_path[str(slides[1])].state == "skipped"
+    assert {slide.state for slide in index_slides(archive_dir, slides[:2], model).slides} == {"skipped"}
+    assert check_archive(archive_dir).clean
+
+
+def test_a_renamed_slide_keeps_its_case_though_another_has_its_name_now(
+    archive_dir: Path, slides: list[Path], model: Any, tmp_path: Path
+) -> None:
+    first, second, third = slides
+    index_slides(archive_dir, [first], model)
+    with open_archive(archive_dir, write=True) as archive:
+        archive.update_slide(1, {"case": "P7", "tags": ("t",)})
+    renamed = first.rename(tmp_path / "renamed.tif")
+    shutil.copy(second, first)
+    report = index_slides(archive_dir, [first, renamed], model)
+    by_name = {Path(slide.path).name: slide.state for slide in report.slides}
+    assert by_name == {"S00-A.tif": "done", "renamed.tif": "skipped"}  # nothing of it is embedded again
+    with open_archive(archive_dir) as archive:
+        assert {row.path: row.case for row in archive.slides()} == {str(first): None, str(renamed): "P7"}
+    # Renamed again, and its name reused, in a run that does not name it: the case is back with the slide.
+    away = renamed.rename(tmp_path / "away.tif")
+    shutil.copy(third, renamed)
+    index_slides(archive_dir, [renamed], model)
+    with open_archive(archive_dir) as archive:
+        assert {row.path: row.case for row in archive.slides()} == {str(first): None, str(renamed): None}
+        assert archive.status().tiles == 2 * TILES
+    index_slides(archive_dir, [away], model)
+    with open_archive(archive_dir) as archive:
+        found = archive.find_slide(str(away))
+        assert found is not None
+        assert (found.case, found.tags, found.tiles) == ("P7", ("t",), TILES)
+
+
+def test_a_copy_is_reported_with_its_slide(archive_dir: Path, slides: list[Path], model: Any, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.tif"
+    shutil.copy(slides[0], copy)
+    report = index_slides(archive_dir, [slides[0], copy], model)
+    skipped = report.slides[0]
+    assert (skipped.path, skipped.state, skipped.slide_id) == (str(copy), "skipped", 1)
+    assert skipped.message == "the same content was named before, as S00-A.tif"
+    with open_archive(archive_dir, write=True) as archive:
+        assert archive.removal(slide=str(slides[0])).places == {str(slides[0]), str(copy)}

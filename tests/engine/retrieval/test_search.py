@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from lile_engine.archive import SearchFilter, open_archive
-from lile_engine.errors import ArchiveError, QueryError, SlideError
+from lile_engine.errors import ArchiveError, Cancelled, QueryError, SlideError
+from lile_engine.progress import CancelToken
 from lile_engine.retrieval.attention import attention
 from lile_engine.retrieval.heatmap import heatmap
+from lile_engine.retrieval.indexing import index_slides
 from lile_engine.retrieval.query import Query, WeightedImage, WeightedRegion, WeightedText
 from lile_engine.retrieval.regions import embed_region, plan_region
 from lile_engine.retrieval.search import search
@@ -230,3 +232,38 @@ def test_attention_of_words(model: Any, slides: list[Path]) -> None:
     assert np.allclose(one.values.ravel(), maps.text_over_image[list(fat)].mean(axis=0), atol=1e-5)
     with pytest.raises(QueryError, match="necrosis"):
         attention(model, pixels, "colon", "necrosis")
+
+
+def test_the_grids_of_a_slide_are_drawn_apart(indexed: Path, slides: list[Path], model: Any) -> None:
+    """Two overlaps at one mpp, another size there, and squares that another mpp has already."""
+    index_slides(indexed, slides[:1], model, TileSpec(mpp=0.5, px=64, overlap=0.25))
+    index_slides(indexed, slides[:1], model, TileSpec(mpp=0.5, px=128))
+    index_slides(indexed, slides[:1], model, TileSpec(mpp=0.25, px=256))  # the squares of the last again
+    vector = model.encode_texts(["fat"]).vectors[0]
+    with open_archive(indexed) as archive:
+        ids, xy, size = archive.tiles_of_slide(1)
+        cosines = archive.tile_vectors(ids) @ vector
+        for mpp, side, stride in ((0.5, 64, 48), (0.25, 128, 128)):
+            found = heatmap(archive, model, "S00-A.tif", "fat", mpp=mpp)
+            assert (found.mpp, found.tile_size, found.cell) == (mpp, side, stride)
+            on = (size == side) & (xy % stride == 0).all(axis=1)
+            assert np.isfinite(found.values).sum() == on.sum()
+            for (x, y), cosine in zip(xy[on], cosines[on], strict=True):
+                assert found.values[y // stride, x // stride] == pytest.approx(cosine, abs=1e-6)
+        assert heatmap(archive, model, "S00-A.tif", "fat").mpp == 0.5  # the finest with tiles of its own
+
+
+def test_a_heat_map_of_a_grid_that_is_not_finished(archive_dir: Path, slides: list[Path], model: Any) -> None:
+    spec = TileSpec(mpp=0.5, px=64, overlap=0.5)
+    cancel = CancelToken()
+    with pytest.raises(Cancelled):
+        index_slides(
+            archive_dir, slides[:1], model, spec, batch=8, cancel=cancel,
+            progress=lambda p: cancel.cancel() if p.done >= 40 else None,
+        )  # fmt: skip
+    with open_archive(archive_dir) as archive:
+        found = heatmap(archive, model, "S00-A.tif", "fat")
+        assert (found.cell, found.tile_size, found.mpp) == (32, 64, 0.5)
+        assert np.isfinite(found.values).sum() == archive.status().tiles >= 40
+        with pytest.raises(QueryError, match="no tiles at 2"):
+            heatmap(archive, model, "S00-A.tif", "fat", mpp=2.0)

@@ -1,0 +1,89 @@
+"""Case, organ, stain and tags from a table: paths, delimiters, tags, and rows that name nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lile_engine.archive import CaptionRow, open_archive
+from lile_engine.retrieval.captions import export_captions, read_captions
+from lile_engine.retrieval.indexing import index_slides
+from lile_engine.retrieval.metadata import SlideMetadata, join_tags, split_tags
+
+
+def test_paths_are_relative_to_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tables").mkdir()
+    table = tmp_path / "tables" / "meta.csv"
+    table.write_text("slide,case\n../a/one.svs,A\n./two.svs,B\nb/one.svs,C\nthree.svs,D\n")
+    for here in (tmp_path, tmp_path / "tables"):
+        monkeypatch.chdir(here)
+        known = SlideMetadata(table)
+        assert known.of(tmp_path / "a" / "one.svs").case == "A"
+        assert known.of(tmp_path / "tables" / "two.svs").case == "B"
+        assert known.of(tmp_path / "tables" / "b" / "one.svs").case == "C"
+        assert known.of(tmp_path / "anywhere" / "three.svs").case == "D"
+        assert known.of(tmp_path / "elsewhere" / "one.svs").case is None
+        assert known.take_notes() == ()
+
+
+def test_rows_that_name_no_slide_are_told_by_line(archive_dir: Path, slides: list[Path], model: Any) -> None:
+    table = slides[0].parent / "meta.csv"
+    broken = slides[0].with_name("broken.svs")
+    broken.write_bytes(b"nothing")
+    table.write_text("slide,case\nS00-A.tif,1\nS99-A.tif,2\n\nbroken.svs,3\nelsewhere/S01-A.tif,4\n")
+    known = SlideMetadata(table)
+    report = index_slides(archive_dir, [slides[0], broken], model, metadata=known)
+    assert report.notes == (
+        f"{table}, line 3: no slide of this run is S99-A.tif",
+        f"{table}, line 6: no slide of this run is elsewhere/S01-A.tif",
+    )
+    assert report.notes[0] in report.to_text()
+    assert index_slides(archive_dir, slides[:1], model, metadata=known).notes == ()  # a watched folder: said once
+    table.write_text("slide,case\n" + "".join(f"T{n}.svs,1\n" for n in range(50)))
+    notes = index_slides(archive_dir, slides[:1], model, metadata=SlideMetadata(table)).notes
+    assert (len(notes), notes[-1]) == (21, "and 30 more rows of it")
+
+
+def test_the_command_warns_and_gives_it_in_the_document(
+    lile: Any, archive_dir: Path, slides: list[Path], tmp_path: Path
+) -> None:
+    table = tmp_path / "meta.csv"
+    table.write_text("slide,case\nslides/S00-A.tif,K\nnone.tif,2\n")
+    code, out, _ = lile("index", archive_dir, slides[0], "--metadata", table)
+    assert code == 0
+    assert "line 3: no slide of this run is none.tif" in out
+    code, out, _ = lile("index", archive_dir, slides[0], "--metadata", table, "--progress", "jsonl")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [event["event"] for event in events][-2:] == ["warning", "result"]
+    assert "line 3" in events[-2]["message"]
+    code, out, _ = lile("index", archive_dir, slides[0], "--metadata", table, "--json")
+    assert "line 3" in json.loads(out)["notes"][0]
+    with open_archive(archive_dir) as archive:
+        assert archive.slides()[0].case == "K"
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_columns_are_parted_by_what_the_first_line_says(tmp_path: Path, mark: str) -> None:
+    table = tmp_path / "meta.csv"
+    row = ["a.svs", "1", '"good;old"']
+    table.write_text(mark.join(("slide", "case", "tags")) + "\n" + mark.join(row) + "\n", encoding="utf-8-sig")
+    facts = SlideMetadata(table).of(tmp_path / "a.svs")
+    assert (facts.case, facts.tags) == ("1", ("good", "old"))
+
+
+def test_tags_survive_a_table(archive_dir: Path, model: Any, tmp_path: Path) -> None:
+    tags = ("plain", "grade 2; margin", "a|b", '["x"]')
+    for some in (tags, tags[:1], (), ("[odd",), ("two", "words here")):
+        assert split_tags(join_tags(some)) == some
+    assert split_tags(" good; old |new;") == ("good", "old", "new")
+    with open_archive(archive_dir, write=True) as archive:
+        encoded = model.encode_texts(["fat"])
+        archive.add_captions([CaptionRow(0, "fat", tags=tags)], encoded.vectors, encoded.tokens, encoded.mask)
+        for name in ("c.csv", "c.jsonl"):
+            export_captions(archive, tmp_path / name)
+            rows = list(read_captions(tmp_path / name))
+            assert [row.tags for row in rows if isinstance(row, CaptionRow)] == [tags]
+    assert sorted(path.name for path in tmp_path.glob("*c.*")) == ["c.csv", "c.jsonl"]
