@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import numpy.typing as npt
 
 from lile_engine.errors import MppUnknownError, SlideError
-from lile_engine.slides.coverage import AreaSums, Floats
 from lile_engine.slides.region import Region
+from lile_engine.slides.region_share import region_shares
 from lile_engine.slides.tissue import TissueMask
 from lile_engine.slides.types import SlideInfo, Tile, TileSpec
 
+Floats = npt.NDArray[np.float64]
 _MOST_CANDIDATES = 20_000_000
 _LEAST_OF_REGION = 0.5  # a tile belongs to a region that covers half of it
 _COARSEST_MPP, _LARGEST_PX = 1000.0, 16384  # beyond these a number is a slip, and the memory would not hold a tile
-_CELLS_PER_TILE, _MOST_CELLS = 16, 4096  # the raster on which a region's share is counted
+_NOTHING = 1e-6  # a share below is rounding
 
 
 def tile_size(info: SlideInfo, spec: TileSpec) -> int:
@@ -39,56 +43,71 @@ def tile_grid(
     """The tiles of a slide, row by row.
 
     The grid is anchored at the slide's corner, so the same slide and spec always give the same tiles, and a region
-    gives some of them: those half covered by it (those covered most, where the region is too thin for that). A region
-    smaller than a tile in both directions gets one tile centred on it. With a mask a tile needs ``spec.min_tissue``
-    of tissue; outside the slide there is none. Raises MppUnknownError for a slide without mpp.
+    gives some of them: those half covered by it (those covered most, where the region is too thin for that). The grid
+    ends where less than half a tile is left of the slide; a region that lies in that rest gets tiles moved inwards
+    from the edge. A region smaller than a tile in both directions gets one tile centred on it. With a mask a tile
+    needs ``spec.min_tissue`` of tissue; outside the slide there is none. A region has no tiles only if it lies outside
+    the slide, or has no tissue. Raises MppUnknownError for a slide without mpp, SlideError for impossible numbers or
+    more than 20 million places.
     """
     size = tile_size(info, spec)
-    scanned = info.bounds if info.bounds[2] else (0, 0, info.width, info.height)
-    left, top, width, height = region.bounds if region else (float(v) for v in scanned)
-    if region is not None and width <= size and height <= size:
-        return _centred_tile(info, size, region, spec, mask)
+    if region is None:
+        scanned = info.bounds if info.bounds[2] else (0, 0, info.width, info.height)
+        x, y = _places(info, spec, size, tuple(map(float, scanned)), at_edge=False)
+        share = np.ones(len(x))
+    else:
+        if region.bounds[2] <= size and region.bounds[3] <= size:
+            return _centred_tile(info, size, region, spec, mask)
+        x, y = _places(info, spec, size, region.bounds, at_edge=False)
+        share = _shares(info, size, region, x, y)
+        if not (share > _NOTHING).any():
+            x, y = _places(info, spec, size, region.bounds, at_edge=True)
+            share = _shares(info, size, region, x, y)
+    if mask is not None:
+        share = np.where(mask.shares(x, y, size) >= spec.min_tissue, share, 0.0)
+    keep = share >= min(_LEAST_OF_REGION, max(share.max(initial=0.0) * _LEAST_OF_REGION, _NOTHING))
+    return [Tile(int(tx), int(ty), size) for tx, ty in zip(x[keep], y[keep], strict=True)]
+
+
+def _places(
+    info: SlideInfo, spec: TileSpec, size: int, bounds: tuple[float, ...], *, at_edge: bool
+) -> tuple[Floats, Floats]:
+    """The corners of tiles that may cover a part of the slide, row by row."""
     stride = max(1, round(size * (1 - spec.overlap)))
+    left, top, width, height = bounds
     xs, ys = _starts(left, width, info.width, size, stride), _starts(top, height, info.height, size, stride)
     if len(xs) * len(ys) > _MOST_CANDIDATES:
         raise SlideError(
             f"{info.name} would be cut into {len(xs) * len(ys)} tiles; choose larger ones, a coarser mpp or a region."
         )
-    x, y = (grid.ravel().astype(np.float64) for grid in np.meshgrid(xs, ys))
-    keep = np.ones(len(x), np.bool_)
-    if mask is not None:
-        keep &= mask.shares(x, y, size) >= spec.min_tissue
-    if region is not None and keep.any():
-        share = _region_shares(region, x, y, size)
-        share[~keep] = 0
-        keep &= share >= min(_LEAST_OF_REGION, max(share.max() * _LEAST_OF_REGION, 1e-6))
-    return [Tile(int(tx), int(ty), size) for tx, ty in zip(x[keep], y[keep], strict=True)]
+    every_x, every_y = np.array(xs, np.float64), np.array(ys, np.float64)
+    if at_edge:
+        every_x = np.union1d(every_x, max(0, info.width - size))
+        every_y = np.union1d(every_y, max(0, info.height - size))
+    x, y = (grid.ravel() for grid in np.meshgrid(every_x, every_y))
+    return x, y
 
 
-def _starts(
-    begin: float, extent: float, slide: int, size: int, stride: int
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _starts(begin: float, extent: float, slide: int, size: int, stride: int) -> range:
     """Multiples of the stride whose tiles touch begin .. begin + extent and lie at least half on the slide."""
+    if begin >= slide:
+        return range(0)
     first = max(0, int((begin - size) // stride) + 1)
-    last = min(begin + extent, slide - size / 2)
-    starts = np.arange(first * stride, max(last, 0) + 1e-9, stride, dtype=np.int64)
-    return starts[starts < begin + extent] if extent > 0 else starts
+    last = math.floor(max(min(begin + extent, slide - size / 2), 0) + 1e-9)
+    if extent > 0:
+        last = min(last, math.ceil(begin + extent) - 1)
+    return range(first * stride, last + 1, stride)
 
 
-def _region_shares(region: Region, x: Floats, y: Floats, size: int) -> Floats:
-    left, top, width, height = region.bounds
-    cell = max(size / _CELLS_PER_TILE, width / _MOST_CELLS, height / _MOST_CELLS)
-    cols, rows = max(1, int(np.ceil(width / cell))), max(1, int(np.ceil(height / cell)))
-    sums = AreaSums(region.mask(left, top, cols * cell, rows * cell, cols, rows))
-    side = np.full_like(x, size / cell)
-    return sums.covered((x - left) / cell, (y - top) / cell, side, side) / (side * side)
+def _shares(info: SlideInfo, size: int, region: Region, x: Floats, y: Floats) -> Floats:
+    return region_shares(region, x, y, size, (-size, -size, info.width + 2.0 * size, info.height + 2.0 * size))
 
 
 def _centred_tile(info: SlideInfo, size: int, region: Region, spec: TileSpec, mask: TissueMask | None) -> list[Tile]:
     left, top, width, height = region.bounds
-    x, y = round(left + width / 2 - size / 2), round(top + height / 2 - size / 2)
-    if x + size <= 0 or y + size <= 0 or x >= info.width or y >= info.height:
+    if left + width < 0 or top + height < 0 or left >= info.width or top >= info.height:
         return []
+    x, y = round(left + width / 2 - size / 2), round(top + height / 2 - size / 2)
     # At the edge of the slide the tile moves inwards rather than show emptiness.
     x = min(max(x, 0), max(0, info.width - size))
     y = min(max(y, 0), max(0, info.height - size))

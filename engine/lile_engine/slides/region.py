@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lile_engine.errors import SlideError
 from lile_engine.later import later
+from lile_engine.slides.outline_area import even_odd_area
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,13 +25,15 @@ _ELLIPSE_POINTS = 128  # the area of the polygon is then within 0.05 % of the el
 class Region:
     """Corners in level-0 pixels, without repeating the first; inside is what an odd number of outlines surrounds.
 
-    SlideError for a corner that is not finite.
+    SlideError without any corner, and for one that is not finite.
     """
 
     exterior: tuple[Point, ...]
     holes: tuple[tuple[Point, ...], ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.exterior:
+            raise SlideError("A region needs at least one corner; draw it again or check its file.")
         if not all(math.isfinite(value) for ring in (self.exterior, *self.holes) for point in ring for value in point):
             raise SlideError("A region has a corner that is not a number; draw it again or check its file.")
 
@@ -62,8 +65,8 @@ class Region:
         return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
 
     def area_px(self) -> float:
-        """Area in square level-0 pixels, holes taken out (shoelace formula; outlines must not cross themselves)."""
-        return max(0.0, _ring_area(self.exterior) - sum(_ring_area(hole) for hole in self.holes))
+        """Area in square level-0 pixels of all that lies inside, whichever way the outlines cross."""
+        return even_odd_area((self.exterior, *self.holes))
 
     def perimeter_px(self) -> float:
         """Length of all outlines in level-0 pixels."""
@@ -96,16 +99,15 @@ class Region:
 
     def mask(self, x: float, y: float, w: float, h: float, out_w: int, out_h: int) -> npt.NDArray[np.bool_]:
         """bool [out_h, out_w] over the rectangle x, y, w, h (level-0 pixels): which cell centres lie inside."""
-        flips = np.zeros((out_h, out_w + 1), np.int64)
+        flips = np.zeros((out_h, out_w + 1), np.uint8)
         for ring in (self.exterior, *self.holes):
             points = (np.asarray(ring, np.float64) - (x, y)) * (out_w / w, out_h / h)
             _count_crossings(points, flips)
-        inside: npt.NDArray[np.bool_] = (np.cumsum(flips, axis=1)[:, :out_w] & 1).astype(np.bool_)
-        return inside
+        return np.bitwise_xor.accumulate(flips, axis=1)[:, :out_w].view(np.bool_)
 
 
-def _count_crossings(points: npt.NDArray[np.float64], flips: npt.NDArray[np.int64]) -> None:
-    """For every row centre and every edge that crosses it, counts the first cell whose centre lies right of it."""
+def _count_crossings(points: npt.NDArray[np.float64], flips: npt.NDArray[np.uint8]) -> None:
+    """For every row centre and every edge that crosses it, flips the first cell whose centre lies right of it."""
     x0, y0 = points[:, 0], points[:, 1]
     x1, y1 = np.roll(x0, -1), np.roll(y0, -1)
     height, last = flips.shape[0], flips.shape[1] - 1
@@ -118,19 +120,12 @@ def _count_crossings(points: npt.NDArray[np.float64], flips: npt.NDArray[np.int6
     span = y1[edges] - y0[edges]
     crossing = x0[edges] + (rows + 0.5 - y0[edges]) * (x1[edges] - x0[edges]) / span
     cols = np.clip(np.ceil(crossing - 0.5), 0, last).astype(np.int64)
-    np.add.at(flips, (rows, cols), 1)
+    np.bitwise_xor.at(flips, (rows, cols), 1)
 
 
 def _open_ring(points: Iterable[Sequence[float]]) -> tuple[Point, ...]:
     ring = tuple((float(p[0]), float(p[1])) for p in points)
     return ring[:-1] if len(ring) > 1 and ring[0] == ring[-1] else ring
-
-
-def _ring_area(ring: tuple[Point, ...]) -> float:
-    x_ref, y_ref = ring[0]  # relative to a corner: differences of large coordinates lose digits
-    shifted = [(x - x_ref, y - y_ref) for x, y in ring]
-    pairs = zip(shifted, shifted[1:] + shifted[:1], strict=True)
-    return abs(sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in pairs)) / 2
 
 
 def _ring_length(ring: tuple[Point, ...]) -> float:

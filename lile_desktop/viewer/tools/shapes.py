@@ -34,16 +34,11 @@ def size_text(host: ToolHost, w: float, h: float) -> str:
     return f"{w:.0f} × {h:.0f} px"
 
 
-def polygon_area(points: list[Point]) -> float:
-    """Area of a simple polygon by the shoelace formula."""
-    return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(points, points[1:] + points[:1], strict=True))) / 2
-
-
 def area_note(host: ToolHost, points: list[Point]) -> str:
     """The area within level-0 points, in microns where the slide knows them."""
-    area = polygon_area(points)
+    region = Region(tuple(points))
     mpp = host.slide.mpp if host.slide is not None else None
-    return area_text(area * mpp * mpp) if mpp else f"{area:,.0f} px²"
+    return area_text(region.area_um2(mpp)) if mpp else f"{region.area_px():,.0f} px²"
 
 
 class _OutlineTool(Tool):
@@ -80,7 +75,7 @@ class _OutlineTool(Tool):
     def _large_enough(self, outline: list[Point]) -> bool:
         xs, ys = [p[0] for p in outline], [p[1] for p in outline]
         extent = max(max(xs) - min(xs), max(ys) - min(ys)) * self.host.view.scale
-        return extent >= LEAST_PX and polygon_area(outline) > 0
+        return extent >= LEAST_PX and Region(tuple(outline)).area_px() > 0
 
     def paint(self, painter: QPainter) -> None:
         outline = self._outline()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -72,9 +73,53 @@ def test_a_thin_region_gets_the_tiles_it_crosses_most() -> None:
     assert {tile.y for tile in tiles} == {896}
 
 
+@pytest.mark.parametrize("breadth", [0.0, 0.5, 3.0, 8.0, 12.0, 30.0])
+def test_a_region_of_any_thinness_gets_the_tiles_along_it(breadth: float) -> None:
+    across = tile_grid(INFO, SPEC, region=Region.rectangle(1000, 1000, 6000, breadth))
+    assert [(tile.x, tile.y) for tile in across] == [(448 * n, 896) for n in range(2, 16)]
+    down = tile_grid(INFO, SPEC, region=Region.rectangle(1000, 1000, breadth, 6000))
+    assert [(tile.x, tile.y) for tile in down] == [(896, 448 * n) for n in range(2, 16)]
+    slanting = Region.polygon([(1000, 1000), (6000, 4000), (6000 + breadth, 4000), (1000 + breadth, 1000)])
+    line = shapely.LineString([(1000, 1000), (6000, 4000)])
+    chosen = tile_grid(INFO, SPEC, region=slanting)
+    lengths = {tile: line.intersection(shapely.box(tile.x, tile.y, tile.x + 448, tile.y + 448)).length
+               for tile in tile_grid(INFO, SPEC)}  # fmt: skip
+    assert {tile for tile, length in lengths.items() if length > 0.7 * max(lengths.values())} <= set(chosen)
+    assert all(lengths[tile] > 100 for tile in chosen)
+
+
+def test_a_strip_where_the_grid_ends_gets_tiles_moved_inwards() -> None:
+    """20,000 = 44 x 448 + 288 is reached by the grid; 20,140 leaves 140 of a tile, which is less than half of it."""
+    wide = dataclasses.replace(INFO, width=45 * 448 + 140, height=33 * 448 + 200, bounds=(0, 0, 0, 0))
+    right, lower = wide.width - 448, wide.height - 448
+    strip = tile_grid(wide, SPEC, region=Region.rectangle(wide.width - 140, 5000, 140, 3000))
+    assert {tile.x for tile in strip} == {right}
+    assert min(tile.y for tile in strip) <= 5000 + 224
+    assert max(tile.y + 448 for tile in strip) >= 8000 - 224
+    below = tile_grid(wide, SPEC, region=Region.rectangle(5000, wide.height - 200, 3000, 200))
+    assert {tile.y for tile in below} == {lower}
+    corner = Region.polygon([(wide.width - 130, 0), (wide.width, 0), (wide.width, wide.height)])
+    assert {tile.x for tile in tile_grid(wide, SPEC, region=corner)} == {right}
+    tissue = TissueMask(np.ones((150, 202), np.bool_), 100.0)
+    assert tile_grid(wide, SPEC, region=Region.rectangle(wide.width - 140, 5000, 140, 3000), mask=tissue) == strip
+
+
+def test_an_outline_far_beyond_the_slide_chooses_as_its_part_on_it_does() -> None:
+    def corners(far: float) -> list[tuple[float, float]]:
+        return [(1000, 1000), (3000, 1000), (3000, 2990), (far, 3001), (3000, 3002), (1000, 3002)]
+
+    assert tile_grid(INFO, SPEC, region=Region.polygon(corners(1e8))) == tile_grid(
+        INFO, SPEC, region=Region.polygon(corners(30_000))
+    )
+    for far in (1e7, 1e12, 1e300):
+        assert tile_grid(INFO, SPEC, region=Region.rectangle(-far, -far, 2 * far, 2 * far)) == tile_grid(INFO, SPEC)
+        assert tile_grid(INFO, SPEC, region=Region.rectangle(far, far, far, far)) == []
+
+
 def test_a_region_off_the_slide_has_no_tiles() -> None:
     assert tile_grid(INFO, SPEC, region=Region.rectangle(30_000, 0, 2000, 2000)) == []
     assert tile_grid(INFO, SPEC, region=Region.rectangle(-900, -900, 100, 100)) == []
+    assert tile_grid(INFO, SPEC, region=Region.rectangle(20_010, 500, 100, 100)) == []  # its tile would reach in
 
 
 def test_tissue_decides() -> None:
@@ -119,3 +164,15 @@ def test_absurdly_many_tiles_are_refused() -> None:
     huge = dataclasses.replace(INFO, width=2**30, height=2**30, bounds=(0, 0, 2**30, 2**30))
     with pytest.raises(SlideError, match="would be cut into"):
         tile_grid(huge, SPEC)
+
+
+def test_absurdly_many_tiles_cost_no_memory() -> None:
+    """Counted before they are laid out: the starts of one row alone would take 8 GB here."""
+    huge = dataclasses.replace(INFO, width=2**30, height=2**30, bounds=(0, 0, 2**30, 2**30))
+    tracemalloc.start()
+    try:
+        with pytest.raises(SlideError, match="would be cut into"):
+            tile_grid(huge, dataclasses.replace(SPEC, overlap=0.9999))
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import shapely
+import shapely.ops
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,6 +38,61 @@ def test_area_and_perimeter_equal_shapelys(radii: list[float], cx: float, cy: fl
     assert region.perimeter_um(0.5) == pytest.approx(both / 2, rel=1e-9)
     x0, y0, x1, y1 = shapely.Polygon(star(radii, cx, cy)).bounds
     assert region.bounds == pytest.approx((x0, y0, x1 - x0, y1 - y0))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    rings=st.lists(
+        st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=3, max_size=9), min_size=1, max_size=3
+    )
+)
+def test_area_of_any_outlines_is_what_an_odd_number_of_them_surrounds(rings: list[list[tuple[int, int]]]) -> None:
+    """Small whole coordinates: crossings, touching corners, overlapping and doubled edges are all among them."""
+    expected = shapely.Polygon()
+    for ring in rings:
+        lines = shapely.unary_union(shapely.LineString([*ring, ring[0]]))
+        region = Region(tuple((float(x), float(y)) for x, y in ring))
+        faces = [
+            face for face in shapely.ops.polygonize(lines) if region.contains(*face.representative_point().coords[0])
+        ]
+        expected = expected.symmetric_difference(shapely.unary_union(faces))
+    outer, *holes = [[(x + 50_000.0, y + 70_000.0) for x, y in ring] for ring in rings]
+    area = Region(tuple(outer), tuple(map(tuple, holes))).area_px()
+    assert area == pytest.approx(expected.area, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("outline", "holes", "area"),
+    [
+        ([(0, 0), (100, 100), (100, 0), (0, 100)], [], 5000),  # a bow tie
+        ([(0, 0), (50, 50), (100, 0), (100, 100), (50, 50), (0, 100)], [], 5000),  # that touches itself in a corner
+        ([(0, 0), (100, 0), (100, 100), (0, 100)], [[(50, 50), (150, 50), (150, 150), (50, 150)]], 15_000),
+        ([(0, 0), (100, 0), (100, 100), (0, 100)], [[(10, 10), (60, 10), (60, 60), (10, 60)],
+                                                    [(40, 40), (90, 40), (90, 90), (40, 90)]], 5800),
+        ([(0, 0), (100, 0), (100, 100), (0, 100)], [[(0, 0), (100, 0), (100, 100), (0, 100)]], 0),
+        ([(0, 0), (10, 0), (10, 10), (0, 10), (0, 0), (10, 0), (10, 10), (0, 10)], [], 0),  # around twice
+        ([(0, 0), (100, 0), (50, 0)], [], 0),
+    ],
+)  # fmt: skip
+def test_area_of_outlines_that_cross(
+    outline: list[tuple[float, float]], holes: list[list[tuple[float, float]]], area: float
+) -> None:
+    assert Region.polygon(outline, holes).area_px() == pytest.approx(area, abs=1e-9)
+
+
+def test_area_of_a_tangle_and_of_a_long_outline() -> None:
+    rng = np.random.default_rng(0)
+    tangle = Region.polygon(rng.uniform(0, 1000, (1200, 2)))
+    assert tangle.area_px() == pytest.approx(tangle.mask(0, 0, 1000, 1000, 2000, 2000).sum() / 4, rel=1e-3)
+    turns = np.linspace(0, 2 * math.pi, 5000, endpoint=False)
+    radii = 1000 + rng.uniform(-5, 5, len(turns))
+    ring = np.stack([radii * np.cos(turns), radii * np.sin(turns)], axis=1) + 50_000
+    assert Region.polygon(ring).area_px() == pytest.approx(shapely.Polygon(ring).area, rel=1e-9)
+
+
+def test_a_region_without_corners_is_refused() -> None:
+    with pytest.raises(SlideError, match="at least one corner"):
+        Region(())
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
