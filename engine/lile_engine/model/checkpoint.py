@@ -6,11 +6,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -55,11 +57,11 @@ def save_checkpoint(
 
     ``tokenizer_files`` is the folder they are copied from; ``half`` stores matrices as float16 (vectors and
     statistics stay float32); ``trained_on`` names the slides and cases of the pairs, for who must forget one.
-    Returns the identity; raises `ModelError` where the tokenizer does not fit.
+    Returns the identity; raises `ModelError` where the tokenizer does not fit or nothing can be written.
     """
     read_tokenizer(tokenizer_files)
     weights = {name: _stored(t, half) for name, t in model.state_dict().items()}
-    with new_folder(folder) as scratch:
+    with _written_to(folder), new_folder(folder) as scratch:
         (scratch / "config.json").write_text(model.config.to_json(), "utf-8")
         save_file(weights, scratch / WEIGHTS, metadata={"format": "pt"})
         for name in TOKENIZER_FILES:
@@ -73,6 +75,17 @@ def save_checkpoint(
         sums = {name: sha256(scratch / name) for name in (WEIGHTS, TOKENIZER)}
         (scratch / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n", "utf-8")
     return identity_of(folder, model.config)
+
+
+@contextmanager
+def _written_to(folder: Path) -> Iterator[None]:
+    """A full disk, or one that went away, in a sentence."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"The model cannot be written to {folder} ({error}); make room there or choose another folder."
+        ) from error
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:

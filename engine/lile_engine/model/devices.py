@@ -59,7 +59,7 @@ def in_batches(run: Callable[[int, int], Result], total: int, batch: int, what: 
             results.append(run(start, stop))
             start = stop
             continue
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             if stop - start == 1:
@@ -75,10 +75,21 @@ def in_batches(run: Callable[[int, int], Result], total: int, batch: int, what: 
     return results, batch
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error of torch says that memory, of the GPU or of the machine, ran out."""
-    words = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in words or "can't allocate memory" in words
+# As CUDA, its libraries, and the allocator of the machine say it.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory, of the GPU or of the machine, ran out."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY)
 
 
 def _cpu_has_bf16() -> bool:

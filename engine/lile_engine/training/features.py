@@ -14,7 +14,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,15 +23,14 @@ from torch import Tensor
 from lile_engine.model.devices import pick_precision
 from lile_engine.model.efficientnet_lite import EfficientNetLite0
 from lile_engine.model.lile import Lile
-from lile_engine.paths import private_dir
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
 from lile_engine.training.augment import augment, plain_view
 from lile_engine.training.config import AugmentSection
+from lile_engine.training.kept import Halfs, KeptRows, file_stamp
 from lile_engine.training.pairs import Pair, load_image
 
 # uint8 RGB [B, H, W, 3] -> the backbone's maps, each [B, C, h, w].
 Extract = Callable[[NDArray[np.uint8]], tuple[Tensor, ...]]
-Halfs = NDArray[np.float16]
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,8 @@ def frozen_extract(model: Lile, device: torch.device | str) -> tuple[Extract, st
 class FeatureCache:
     """Backbone features by (image, view): computed once, then read.
 
-    ``key`` names everything that the features depend on but the pairs and views (the weights of the backbone).
+    ``key`` names everything that the features depend on but the pairs and views (the weights of the backbone). Kept in
+    ``folder`` they are known again by the paths of the pictures, and computed anew where a file has changed.
     """
 
     def __init__(
@@ -100,14 +99,10 @@ class FeatureCache:
         width = sum(self._sizes)
         self._memory: dict[tuple[int, int], Halfs] = {}
         self._room = megabytes * 2**20 // (2 * width)
-        self._rows: NDArray[np.float16] | None = None
-        self._done: NDArray[np.uint8] | None = None
+        self._kept: KeptRows | None = None
         if folder is not None:
-            name = self._name(key)
-            private_dir(folder)
-            shape = (len(pairs), views.count, width)
-            self._rows = _open_map(folder / f"{name}.f16", np.float16, shape)
-            self._done = _open_map(folder / f"{name}.done", np.uint8, shape[:2])
+            stamps = [file_stamp(pair.path) for pair in pairs]
+            self._kept = KeptRows(folder, self._name(key), stamps, views.count, width)
 
     def _name(self, key: str) -> str:
         described = [[str(p.path), None if p.place is None else vars(p.place)] for p in self.pairs]
@@ -116,11 +111,12 @@ class FeatureCache:
 
     def row(self, index: int, view: int) -> Halfs:
         """The features of one view, float16 ``[width]``: all maps, flattened one after the other."""
-        if self._rows is not None and self._done is not None:
-            if not self._done[index, view]:
-                self._rows[index, view] = self._compute(index, view)
-                self._done[index, view] = 1  # after the row: a kill in between only computes it again
-            return np.asarray(self._rows[index, view])
+        if self._kept is not None:
+            kept = self._kept.get(index, view)
+            if kept is None:
+                kept = self._compute(index, view)
+                self._kept.put(index, view, kept)
+            return kept
         known = self._memory.get((index, view))
         if known is None:
             known = self._compute(index, view)
@@ -159,14 +155,3 @@ class FeatureCache:
                     cancel.raise_if_cancelled()
                 self.row(index, view)
                 meter.advance(message="features")
-
-
-def _open_map(path: Path, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """A file-backed array, sparse until it is written; kept when it exists in the right size."""
-    size = int(np.prod(shape)) * np.dtype(kind).itemsize
-    fresh = not path.is_file() or path.stat().st_size != size
-    if fresh:
-        with path.open("wb") as file:
-            file.truncate(size)
-        path.chmod(0o600)
-    return np.memmap(path, dtype=kind, mode="r+", shape=shape)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -28,9 +30,20 @@ from lile_engine.training.optim import Ema, parameter_groups, rate_at
 from lile_engine.training.origins import trained_on
 from lile_engine.training.pairs import BadRows, PairDataset, warn_bad_rows
 from lile_engine.training.readers import read_sets
+from lile_engine.training.rescue import rescued
 from lile_engine.training.split import split_sets
 from lile_engine.training.start import Start, prepare_start, start_in_closed_form
-from lile_engine.training.state import STATE, RunRecord, load_best, load_state, save_best, save_state
+from lile_engine.training.state import (
+    STATE,
+    RunRecord,
+    files_digest,
+    load_best,
+    load_state,
+    pairs_digest,
+    read_record,
+    save_best,
+    save_state,
+)
 from lile_engine.training.step import StepInfo, parallel_losses, train_step
 from lile_engine.training.supply import Supply, TextCache
 from lile_engine.training.validate import Validation
@@ -83,7 +96,8 @@ def train(
     device = pick_device(config.run.device)
     ranks = join_ranks(device)
     check_batch(config.optim.batch, ranks)
-    datasets, validation = read_data(config, warn if ranks.first else _silent)
+    speak = warn if ranks.first else _silent
+    datasets, validation = read_data(config, speak)
     start = prepare_start(config)
     model = start.model.to(device).train()
     if not ranks.first:
@@ -98,7 +112,16 @@ def train(
         start_in_closed_form(model, supply, datasets, config)
     ema = Ema(model, config.optim.ema)
     settle = _settling(config, model, ema, supply, datasets)
-    record = _resumed(config, resume, lambda: load_state(config.state_dir, model, ema, optimizer))
+    told = RunRecord(
+        config=config_to_dict(config),
+        rows=pairs_digest([*datasets, validation]),
+        files=files_digest([*datasets, validation]),
+    )
+    if ranks.first and not resume:
+        _set_aside(config.state_dir, warn)
+    record = _resumed(
+        told, resume, config.state_dir, lambda: load_state(config.state_dir, model, ema, optimizer), speak
+    )
     sampler = Sampler(
         datasets,
         batch=config.optim.batch,
@@ -111,7 +134,8 @@ def train(
     compute = parallel_losses(model, ranks)
     trains = {n for n, p in model.named_parameters() if p.requires_grad}
     meter = ProgressMeter(progress if ranks.first else no_progress, config.optim.steps, "steps", done=record.step)
-    saved, info, early = time.monotonic(), StepInfo(0, float("nan"), 0.0, 0.0, 0.0), False
+    saved, info = time.monotonic(), StepInfo(0, float("nan"), 0.0, 0.0, 0.0)
+    early = _patience_is_up(config, record)
     while record.step < config.optim.steps and not early:
         if ranks.largest(cancel is not None and cancel.cancelled):
             if ranks.first:
@@ -120,17 +144,18 @@ def train(
             raise Cancelled("Cancelled; what was finished before is kept.")
         step = record.step
         rate = rate_at(step, config.optim)
-        found = train_step(
-            compute,
-            optimizer,
-            supply.input(sampler.at(step).share(ranks.share(config.optim.batch))),
-            config.loss,
-            rate=rate,
-            clip=config.optim.clip,
-            bf16=config.optim.bf16,
-            seed=(config.run.seed, step),
-            rank=ranks.rank,
-        )
+        with rescued(config, record, model, ema, optimizer, ranks):
+            found = train_step(
+                compute,
+                optimizer,
+                supply.input(sampler.at(step).share(ranks.share(config.optim.batch))),
+                config.loss,
+                rate=rate,
+                clip=config.optim.clip,
+                bf16=config.optim.bf16,
+                seed=(config.run.seed, step),
+                rank=ranks.rank,
+            )
         if not np.isfinite(found["loss"]):
             raise DataError(f"The loss is no number any more at step {step + 1}; lower [optim] lr and train again.")
         ema.update(model, step)
@@ -140,9 +165,11 @@ def train(
         last = record.step == config.optim.steps
         if check is not None and (last or record.step % config.run.validate_steps == 0):
             if ranks.first:
-                settle()
-                early = _measure(config, record, check, ema, trains)
-            record, early = ranks.told((record, early))
+                with rescued(config, record, model, ema, optimizer, ranks):
+                    settle()
+                    _measure(config, record, check, ema, trains)
+            record = ranks.told(record)
+            early = _patience_is_up(config, record)
             meter.advance(message=f"validation RSUM {record.validations[-1]['rsum']:.1f}")
         else:
             meter.advance()
@@ -202,20 +229,44 @@ def read_data(config: TrainConfig, warn: Warn) -> tuple[list[PairDataset], PairD
     return kept, validation
 
 
-def _resumed(config: TrainConfig, resume: bool, load: Callable[[], RunRecord]) -> RunRecord:
-    told = config_to_dict(config)
-    if not resume or not (config.state_dir / STATE).is_file():
-        return RunRecord(config=told)
+def _set_aside(folder: Path, warn: Warn) -> None:
+    """A training that is begun anew does not overwrite one that lies half done."""
+    record = read_record(folder)
+    if record is None or record.finished:
+        return
+    aside = folder.with_name(f"{folder.name}.earlier")
+    if aside.is_dir():
+        shutil.rmtree(aside)
+    folder.rename(aside)
+    warn(
+        f"{folder} held a training that stopped after {record.step} steps; it now lies in {aside}, and this one begins "
+        "anew (give it its name back and use --resume to go on with it)."
+    )
+
+
+def _resumed(told: RunRecord, resume: bool, folder: Path, load: Callable[[], RunRecord], warn: Warn) -> RunRecord:
+    """The record to go on from: ``told`` where this is a new training, else the saved one, which must be of the same
+    configuration and pairs."""
+    if not resume or not (folder / STATE).is_file():
+        return told
     record = load()
     # How often to save or how many threads to use does not change what is learned; everything else does.
     free = {"device", "threads", "save_steps", "save_minutes"}
-    before = {**record.config, "run": {k: v for k, v in record.config.get("run", {}).items() if k not in free}}
-    now = {**told, "run": {k: v for k, v in told["run"].items() if k not in free}}
+    before, now = (
+        {**r.config, "run": {k: v for k, v in r.config.get("run", {}).items() if k not in free}} for r in (record, told)
+    )
     changed = [k for k in now if k != "output" and _plain(now[k]) != _plain(before.get(k))]
     if changed:
         raise ConfigError(
             f"[{changed[0]}] is not what this training was started with; start anew without --resume or change it back."
         )
+    if record.rows != told.rows:
+        raise DataError(
+            "The pairs are not those that this training was started with; start anew without --resume or put them back."
+        )
+    if record.files != told.files:
+        warn("Pictures have changed since this training was started; it goes on with them as they are now.")
+        record.files = told.files
     return record
 
 
@@ -242,8 +293,12 @@ def _settling(
     return settle
 
 
-def _measure(config: TrainConfig, record: RunRecord, check: Validation, ema: Ema, trains: set[str]) -> bool:
-    """Validation recall of the running mean; keeps the best weights; True when the patience is used up."""
+def _patience_is_up(config: TrainConfig, record: RunRecord) -> bool:
+    return config.run.patience > 0 and record.stale >= config.run.patience
+
+
+def _measure(config: TrainConfig, record: RunRecord, check: Validation, ema: Ema, trains: set[str]) -> None:
+    """Validation recall of the running mean; keeps the best weights."""
     recall = check.recall(ema.model)
     record.validations.append(
         {"step": record.step, "rsum": recall.rsum, "i2t_r1": recall.i2t.r1, "t2i_r1": recall.t2i.r1}
@@ -254,7 +309,6 @@ def _measure(config: TrainConfig, record: RunRecord, check: Validation, ema: Ema
         record.best, record.best_step = recall.rsum, record.step
         save_best(config.state_dir, ema, trains)
     record.stale = 0 if better else record.stale + 1
-    return config.run.patience > 0 and record.stale >= config.run.patience
 
 
 def learned_texts(datasets: Sequence[PairDataset], most: int = 4096, seed: int = 0) -> list[str]:

@@ -10,6 +10,7 @@ a caption, as many sets come) are one pair.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +19,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lile_engine.errors import DataError, LileError
+from lile_engine.training.pictures import check_picture, is_file, short
+from lile_engine.training.pictures import load_file as load_file  # read with the pairs, by many
 from lile_engine.training.rows import list_rows
 
 BadRows = Literal["skip", "refuse"]
@@ -95,9 +97,11 @@ def read_pairs(path: Path, *, bad_rows: BadRows = "skip") -> PairDataset:
     source = _find_list(path)
     pairs: dict[tuple[str, SlidePlace | None], Pair] = {}
     bad: list[BadRow] = []
+    pictures: set[Path] = set()
+    slides: dict[Path, tuple[int, int]] = {}
     for line, row in list_rows(source):
         try:
-            pair = _pair_of(row, source.parent)
+            pair = _pair_of(row, source.parent, pictures, slides)
             known = pairs.get(pair.picture)
             pairs[pair.picture] = pair if known is None else _joined(known, pair)
         except ValueError as error:
@@ -130,32 +134,6 @@ def load_image(pair: Pair, px: int) -> NDArray[np.uint8]:
     return load_file(pair.path, px)
 
 
-def load_file(path: Path, px: int) -> NDArray[np.uint8]:
-    """An image file as uint8 RGB ``[H, W, 3]``, turned as its EXIF says, transparent parts white, reduced if large."""
-    try:
-        with Image.open(path) as image:
-            image.draft("RGB", (2 * px, 2 * px))
-            upright = ImageOps.exif_transpose(image)
-            short = min(upright.size)
-            if short > 2.5 * px:
-                scale = 2 * px / short
-                size = (max(px, round(upright.width * scale)), max(px, round(upright.height * scale)))
-                upright = _to_rgb(upright).resize(size, Image.Resampling.BOX)
-            return np.asarray(_to_rgb(upright), np.uint8)
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is not an image that can be read; replace or remove it.") from error
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("RGBA", "LA", "PA") or (image.mode == "P" and "transparency" in image.info):
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
-
-
 def _find_list(path: Path) -> Path:
     if path.is_file():
         if path.suffix.lower() not in (".jsonl", ".csv"):
@@ -169,8 +147,9 @@ def _find_list(path: Path) -> Path:
     raise DataError(f"{path} does not exist; name a folder of pairs or its .jsonl or .csv list.")
 
 
-def _pair_of(row: Any, folder: Path) -> Pair:
-    """Raises ValueError with the reason, in words that fit after "line 7:"."""
+def _pair_of(row: Any, folder: Path, pictures: set[Path], slides: dict[Path, tuple[int, int]]) -> Pair:
+    """Raises ValueError with the reason, in words that fit after "line 7:". ``pictures`` and the sizes of ``slides``
+    were looked at before, and are added to."""
     if isinstance(row, ValueError):
         raise row
     if not isinstance(row, dict):
@@ -183,18 +162,41 @@ def _pair_of(row: Any, folder: Path) -> Pair:
     place = None
     if row.get("slide"):
         path = folder / str(row["slide"])
+        if not is_file(path):
+            raise ValueError(f"names {short(path.name)}, which is not there")
         x, y, w, h = (_number(row, key) for key in ("x", "y", "w", "h"))
         if w <= 0 or h <= 0:
             raise ValueError("has a rectangle without width or height")
         place = SlidePlace(x, y, w, h, _number(row, "mpp") if row.get("mpp") not in (None, "") else None)
+        if place.mpp is not None and place.mpp <= 0:
+            raise ValueError(f"has mpp = {place.mpp:g}, which must be above 0")
+        _check_place(path, place, slides)
     else:
         name = row.get("image", row.get("file"))
         if not isinstance(name, str) or not name.strip():
             raise ValueError("names neither an image nor a slide")
         path = folder / name.strip()
-    if not path.is_file():
-        raise ValueError(f"names {path.name}, which is not there")
+        if path not in pictures:
+            check_picture(path)
+            pictures.add(path)
     return Pair(path, captions, place, tissues, group, case, _texts(row.get("phrases"), "phrases"))
+
+
+def _check_place(path: Path, place: SlidePlace, slides: dict[Path, tuple[int, int]]) -> None:
+    """Raises ValueError where the slide cannot be opened or nothing of it lies in the rectangle."""
+    from lile_engine.slides import open_slide  # only pairs that lie in slides need OpenSlide
+
+    if path not in slides:
+        try:
+            with open_slide(path, mpp=place.mpp) as slide:
+                slides[path] = slide.info.width, slide.info.height
+        except LileError as error:
+            raise ValueError(f"names a slide that cannot be opened ({short(str(error))})") from error
+    width, height = slides[path]
+    if place.x >= width or place.y >= height or place.x + place.w <= 0 or place.y + place.h <= 0:
+        raise ValueError(f"has a rectangle that lies outside the slide ({width} x {height} pixels)")
+    if place.w > 2 * width or place.h > 2 * height:
+        raise ValueError(f"has a rectangle far larger than the slide ({width} x {height} pixels)")
 
 
 def _joined(pair: Pair, more: Pair) -> Pair:
@@ -202,7 +204,7 @@ def _joined(pair: Pair, more: Pair) -> Pair:
     for name in ("group", "case"):
         one, other = getattr(pair, name), getattr(more, name)
         if one and other and one != other:
-            raise ValueError(f"has the {name} {other[:80]!r}, but an earlier row of the same picture {one[:80]!r}")
+            raise ValueError(f"has the {name} {short(other)!r}, but an earlier row of the same picture {short(one)!r}")
 
     def both(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*one, *other)))
@@ -246,10 +248,10 @@ def _number(row: dict[str, Any], key: str) -> float:
         number = float(row[key])
     except KeyError:
         raise ValueError(f"names a slide but no {key}") from None
-    except (TypeError, ValueError):
-        raise ValueError(f"has {key} = {row[key]!r}, which is no number") from None
-    if not np.isfinite(number):
-        raise ValueError(f"has {key} = {row[key]!r}, which is no number")
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"has {key} = {short(repr(row[key]))}, which is no number")
     return number
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from lile_engine.errors import DataError
 from lile_engine.training.pairs import LIST_NAMES, BadRow, BadRows, Pair, PairDataset, read_pairs
+from lile_engine.training.pictures import check_picture, is_file, short
 
 Split = Literal["train", "val", "test"]
 
@@ -68,7 +69,8 @@ def _arch_pair(row: Any, files: dict[str, Path], source: str) -> Pair:
         raise ValueError("has no caption")
     name = str(row.get("uuid", ""))
     if name not in files:
-        raise ValueError(f"names the image {name}, which is not there")
+        raise ValueError(f"names the image {short(name)}, which is not there")
+    check_picture(files[name])
     figure = f"{source}/{row.get('figure_id', name)}"
     caption = " ".join(row["caption"].split())
     return Pair(files[name], (caption,), group=f"{figure}: {caption}", case=figure)
@@ -85,33 +87,37 @@ def read_coco(path: Path, split: Split = "test") -> PairDataset:
     wanted = {"train", "restval"} if split == "train" else {split}
     pairs: list[Pair] = []
     bad: list[BadRow] = []
-    for number, row in enumerate(table.get("images", []), 1):
+    rows = table.get("images")
+    for number, row in enumerate(rows if isinstance(rows, list) else [], 1):
         if not isinstance(row, dict) or row.get("split") not in wanted:
             continue
-        captions = [" ".join(str(s.get("raw", "")).split()) for s in row.get("sentences", []) if isinstance(s, dict)]
-        captions = [c for c in captions if c][:5]
-        file = _coco_image(source.parent, row)
-        if file is None:
-            bad.append(BadRow(source.name, number, f"names the image {row.get('filename')}, which is not there"))
-        elif not captions:
-            bad.append(BadRow(source.name, number, "has no caption"))
-        else:
-            pairs.append(Pair(file, tuple(captions), case=file.name))
+        try:
+            pairs.append(_coco_pair(row, source.parent))
+        except ValueError as error:
+            bad.append(BadRow(source.name, number, str(error)))
     return _usable(pairs, bad, path)
 
 
-def _coco_image(folder: Path, row: dict[str, Any]) -> Path | None:
+def _coco_pair(row: dict[str, Any], folder: Path) -> Pair:
     name = str(row.get("filename", ""))
-    for place in (folder / str(row.get("filepath", "")) / name, folder / "images" / name, folder / name):
-        if name and place.is_file():
-            return place
-    return None
+    places = (folder / str(row.get("filepath", "")) / name, folder / "images" / name, folder / name)
+    file = next((place for place in places if name and is_file(place)), None)
+    if file is None:
+        raise ValueError(f"names the image {short(name)}, which is not there")
+    check_picture(file)
+    sentences = row.get("sentences")
+    told = sentences if isinstance(sentences, list) else []
+    captions = [" ".join(str(s.get("raw", "")).split()) for s in told if isinstance(s, dict)]
+    captions = [c for c in captions if c][:5]
+    if not captions:
+        raise ValueError("has no caption")
+    return Pair(file, tuple(captions), case=file.name)
 
 
 def _json(path: Path, kind: type) -> Any:
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON; check that the set is unpacked there.") from error
     if not isinstance(table, kind):
         raise DataError(f"{path} is not laid out as expected; check that it is the file of this set.")

@@ -38,7 +38,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Any]]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield reader.line_num, ValueError(f"is not valid CSV ({error})")
+            yield reader.line_num + 1, ValueError(f"is not valid CSV ({error})")
         else:
             yield reader.line_num, {str(k).strip(): v for k, v in row.items() if k is not None and v not in (None, "")}
 

@@ -6,8 +6,11 @@ and measurements so far are JSON in the file's metadata. No generator state is n
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,14 +23,17 @@ from torch import Tensor
 from lile_engine.errors import DataError
 from lile_engine.model.lile import Lile
 from lile_engine.paths import private_dir
+from lile_engine.training.kept import file_stamp
 from lile_engine.training.optim import Ema, trained_tensors
+from lile_engine.training.pairs import PairDataset
 
 STATE, BEST = "state.safetensors", "best.safetensors"
 
 
 @dataclass
 class RunRecord:
-    """What is known of a run besides its tensors. ``step`` steps are done; ``best`` is the best validation RSUM."""
+    """What is known of a run besides its tensors. ``step`` steps are done; ``best`` is the best validation RSUM;
+    ``rows`` and ``files`` tell the pairs it learns from (`pairs_digest`, `files_digest`)."""
 
     step: int = 0
     best: float | None = None
@@ -35,6 +41,15 @@ class RunRecord:
     stale: int = 0
     config: dict[str, Any] = field(default_factory=dict)
     validations: list[dict[str, float]] = field(default_factory=list)
+    rows: str = ""
+    files: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done, or the patience was used up; nothing begun counts as finished."""
+        steps = self.config.get("optim", {}).get("steps", 0)
+        patience = self.config.get("run", {}).get("patience", 0)
+        return self.step == 0 or self.step >= steps or 0 < patience <= self.stale
 
 
 def save_state(folder: Path, record: RunRecord, model: Lile, ema: Ema, optimizer: torch.optim.AdamW) -> None:
@@ -65,6 +80,30 @@ def load_state(folder: Path, model: Lile, ema: Ema, optimizer: torch.optim.AdamW
     return record
 
 
+def read_record(folder: Path) -> RunRecord | None:
+    """What is known of the run whose state lies in ``folder``; None where there is none that can be read."""
+    try:
+        with safe_open(folder / STATE, "pt") as file:
+            return RunRecord(**json.loads((file.metadata() or {})["record"]))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
+
+
+def pairs_digest(datasets: Sequence[PairDataset]) -> str:
+    """What the lists say: pictures, texts, groups and cases, in their order."""
+    digest = hashlib.sha256()
+    for number, pair in ((n, p) for n, d in enumerate(datasets) for p in d.pairs):
+        told = [number, *pair.picture, pair.captions, pair.phrases, pair.tissues, pair.group, pair.case]
+        digest.update(repr(told).encode("utf-8", "backslashreplace"))
+    return digest.hexdigest()
+
+
+def files_digest(datasets: Sequence[PairDataset]) -> str:
+    """Size and time of the files that the lists name."""
+    paths = dict.fromkeys(pair.path for d in datasets for pair in d.pairs)
+    return hashlib.sha256(repr([file_stamp(path) for path in paths]).encode()).hexdigest()
+
+
 def save_best(folder: Path, ema: Ema, trains: set[str]) -> None:
     """Keeps the running mean of the weights as the best so far."""
     write_tensors(folder / BEST, trained_tensors(ema.model, trains), {})
@@ -76,14 +115,23 @@ def load_best(folder: Path, ema: Ema) -> None:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """A safetensors file, private, written beside and renamed over."""
-    private_dir(path.parent)
+    """A safetensors file, private, written beside and renamed over. Raises `DataError` where it cannot be written; the
+    file before it then stays."""
     partial = path.with_name(path.name + ".partial")
-    save_file({n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}, partial, metadata)
-    partial.chmod(0o600)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        private_dir(path.parent)
+        save_file({n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}, partial, metadata)
+        partial.chmod(0o600)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, SafetensorError) as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise DataError(
+            f"The state of the training cannot be saved in {path.parent} ({error}); make room there, then go on from "
+            "the state before with --resume."
+        ) from error
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

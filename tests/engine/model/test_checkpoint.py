@@ -101,7 +101,7 @@ def test_a_failed_save_leaves_the_older_one(
         raise OSError("no space left")
 
     monkeypatch.setattr("lile_engine.model.checkpoint.save_file", full_disk)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(ModelError, match="no space"):
         save_checkpoint(folder, model, tokenizer_folder, "")
     assert (folder / "model.safetensors").read_bytes() == before
     assert [p.name for p in folder.parent.iterdir() if p.name.startswith(".")] == []

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lile_engine.errors import Cancelled
 from lile_engine.model.checkpoint import load_checkpoint
@@ -57,6 +58,32 @@ def test_kept_on_disk_and_never_computed_twice(tiny_model: Path, pairs: tuple[Pa
     cache(seed=2).row(0, 1)
     cache(named="another backbone").row(0, 0)
     assert calls == computed + 1 + 4  # other views, other weights: another file
+
+
+def test_a_changed_picture_is_computed_again(tiny_model: Path, pairs: tuple[Pair, ...], tmp_path: Path) -> None:
+    extract, key = frozen_extract(load_checkpoint(tiny_model).model, "cpu")
+    calls = 0
+
+    def counted(pixels: np.ndarray) -> tuple[torch.Tensor, ...]:
+        nonlocal calls
+        calls += 1
+        return extract(pixels)
+
+    def rows() -> list[np.ndarray]:
+        cache = FeatureCache(pairs, Views(64, 1, AugmentSection(), 1), counted, key=key, folder=tmp_path / "c")
+        return [cache.row(i, 0).copy() for i in range(6)]
+
+    before = rows()
+    Image.new("RGB", (64, 64), (1, 2, 3)).save(pairs[2].path)
+    (tmp_path / "c" / "stranger").touch()
+    calls = 0
+    after = rows()
+    assert calls == 1 + 1  # the look at the shapes, and the one picture
+    assert [bool((one == other).all()) for one, other in zip(before, after, strict=True)] == [i != 2 for i in range(6)]
+    next((tmp_path / "c").glob("*.seen")).unlink()  # nobody knows any more what the rows were computed from
+    calls = 0
+    rows()
+    assert calls == 1 + 6
 
 
 def test_memory_is_bounded(tiny_model: Path, pairs: tuple[Pair, ...]) -> None:

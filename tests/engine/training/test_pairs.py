@@ -13,7 +13,7 @@ from PIL import Image
 from lile_engine.errors import DataError
 from lile_engine.training.batches import Sampler
 from lile_engine.training.evaluate import text_matches
-from lile_engine.training.pairs import load_image, read_pairs
+from lile_engine.training.pairs import Pair, load_image, read_pairs
 from lile_engine.training.recall import recall_at_k
 
 
@@ -104,12 +104,14 @@ def test_odd_images(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish")
     rows = [{"image": n, "caption": n} for n in ("clear.png", "grey.png", "large.jpg", "broken.png")]
     (tmp_path / "pairs.jsonl").write_text("\n".join(json.dumps(r) for r in rows))
-    clear, grey, large, broken = read_pairs(tmp_path).pairs
+    dataset = read_pairs(tmp_path)
+    clear, grey, large = dataset.pairs
     assert (load_image(clear, 32) == 255).all()
     assert (load_image(grey, 32) == 90).all()
     assert 448 <= min(load_image(large, 224).shape[:2]) <= 560
+    assert str(dataset.bad_rows[0]) == ("pairs.jsonl line 4: names broken.png, which is not an image that can be read")
     with pytest.raises(DataError, match=r"broken\.png is not an image"):
-        load_image(broken, 32)
+        load_image(Pair(tmp_path / "broken.png", ("x",)), 32)
 
 
 def _write(path: Path, rows: list[dict[str, object]]) -> Path:
