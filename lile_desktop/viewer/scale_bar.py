@@ -114,12 +114,14 @@ def paint_corner(painter: QPainter, view: ViewState, info: SlideInfo, cursor: tu
     bar = scale_bar(view.scale, info.mpp)
     font = text_font(painter.font())
     metrics = QFontMetricsF(font)
-    text = status_text(view, info, cursor)
     bar_width = max(bar.width, metrics.horizontalAdvance(bar.label))
     height = 40.0
-    wide = bar_width + 24 + metrics.horizontalAdvance(text) + 24
-    stacked = wide > view.width - 2 * MARGIN  # a narrow canvas shows the bar alone
-    plate = QRectF(MARGIN, view.height - MARGIN - height, bar_width + 24 if stacked else wide, height)
+    room = view.width - 2 * MARGIN - bar_width - 48
+    # Where not all of it has room, the position goes first; a narrow canvas shows the bar alone.
+    texts = (status_text(view, info, cursor), status_text(view, info, None))
+    text = next((one for one in texts if metrics.horizontalAdvance(one) <= room), "")
+    wide = bar_width + 24 + (metrics.horizontalAdvance(text) + 24 if text else 0)
+    plate = QRectF(MARGIN, view.height - MARGIN - height, wide, height)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     paint_plate(painter, plate)
@@ -131,7 +133,7 @@ def paint_corner(painter: QPainter, view: ViewState, info: SlideInfo, cursor: tu
     painter.fillRect(QRectF(x, y - 1, bar.width, 2), INK)
     painter.fillRect(QRectF(x, y - 4, 1, 5), INK)
     painter.fillRect(QRectF(x + bar.width - 1, y - 4, 1, 5), INK)
-    if not stacked:
+    if text:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(INK)
         painter.drawText(QPointF(x + bar_width + 24, plate.center().y() + metrics.capHeight() / 2), text)

@@ -14,10 +14,10 @@ DARK = 90  # lightness below which a line gets a light halo
 
 
 def stroke(painter: QPainter, color: QColor, width: float = 1.75, *, halo: bool) -> None:
-    """Set the pen of an outline: draw it first with its halo, then in colour."""
+    """Set the pen of an outline, ``width`` logical pixels wide: draw it first with its halo, then in colour."""
     rim = LIGHT_HALO if color.lightness() < DARK else DARK_HALO
-    pen = QPen(rim if halo else color, width + 2 if halo else width)
-    pen.setCosmetic(True)
+    pen = QPen(rim if halo else color, (width + 2 if halo else width) * painter.device().devicePixelRatioF())
+    pen.setCosmetic(True)  # which counts in pixels of the device
     pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     painter.setPen(pen)
 

@@ -3,16 +3,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from PySide6.QtGui import QColor, QImage, QPainter
 
 from lile_desktop.viewer.scale_bar import (
     area_text,
     length_text,
     magnification_text,
+    paint_corner,
     place_text,
     round_down,
     scale_bar,
     status_text,
 )
+from lile_desktop.viewer.strokes import stroke
 from lile_desktop.viewer.view_state import ViewState
 from lile_engine.slides import SlideInfo
 
@@ -46,3 +49,37 @@ def test_texts(make_info: Callable[..., SlideInfo]) -> None:
     assert "µm/px unknown" in text
     assert "30°" in text
     assert "mirrored" in text
+
+
+@pytest.mark.parametrize("ratio", [1, 2])
+def test_outlines_are_as_wide_on_a_fine_screen(ratio: int, qapp: object) -> None:
+    image = QImage(40 * ratio, 40 * ratio, QImage.Format.Format_RGB32)
+    image.setDevicePixelRatio(ratio)
+    image.fill(QColor(255, 255, 255))
+    painter = QPainter(image)
+    stroke(painter, QColor(200, 0, 0), 4.0, halo=False)
+    painter.drawLine(20, 0, 20, 40)
+    painter.end()
+    row = [image.pixelColor(x, 20 * ratio) != QColor(255, 255, 255) for x in range(image.width())]
+    assert sum(row) == pytest.approx(4 * ratio, abs=1)
+
+
+def test_a_narrow_view_drops_the_position_first_then_all_but_the_bar(
+    make_info: Callable[..., SlideInfo], qapp: object
+) -> None:
+    info = make_info()
+
+    def inked(width: int, cursor: tuple[float, float] | None) -> int:
+        """The last column that the corner's plate reaches."""
+        image = QImage(width, 120, QImage.Format.Format_RGB32)
+        image.fill(QColor(255, 255, 255))
+        painter = QPainter(image)
+        paint_corner(painter, ViewState(2000, 2000, 0.5, width, 120), info, cursor)
+        painter.end()
+        return max(x for x in range(width) if image.pixelColor(x, 84) != QColor(255, 255, 255))
+
+    far = (30_000.0, 20_000.0)
+    full, short = inked(900, far), inked(900, None)
+    assert full > short
+    assert inked(short + 40, far) == short
+    assert inked(200, far) < short
