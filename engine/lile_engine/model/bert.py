@@ -38,12 +38,22 @@ class BertSizes:
         for name, value in usual.items():
             if config.get(name, value) != value:
                 raise ModelError(f"The text encoder has {name} = {config[name]!r}, where only {value!r} is known.")
-        sizes = cls(**{name: config[name] for name in cls.__dataclass_fields__ if name in config})
+        sizes = cls(**{name: _size(name, config[name]) for name in cls.__dataclass_fields__ if name in config})
         if sizes.hidden_size % sizes.num_attention_heads:
             raise ModelError(
                 f"The text encoder's width {sizes.hidden_size} does not divide into {sizes.num_attention_heads} heads."
             )
         return sizes
+
+
+def _size(name: str, value: Any) -> Any:
+    """``value`` where it is of the kind of that setting and can be; raises `ModelError`."""
+    whole = isinstance(BertSizes.__dataclass_fields__[name].default, int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise ModelError(f"The text encoder has {name} = {value!r}, which is of the wrong kind; the model is damaged.")
+    if not (1 <= value <= 10**9 if whole else 0 <= value < 1):
+        raise ModelError(f"The text encoder has {name} = {value}, which cannot be; the model is damaged.")
+    return value
 
 
 class BertEncoder(nn.Module):

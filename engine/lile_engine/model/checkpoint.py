@@ -23,10 +23,14 @@ from lile_engine.model.folders import check_folder, new_folder, read_config, rea
 from lile_engine.model.library import CARD, TRAINED_ON
 from lile_engine.model.lile import Lile
 from lile_engine.model.protocol import ModelIdentity
+from lile_engine.model.reference import FILE as REFERENCE
 from lile_engine.model.reference import Reference, load_reference, save_reference
 from lile_engine.model.text import TOKENIZER_FILES, PhraseTokenizer, read_tokenizer
 
 WEIGHTS, TOKENIZER, CHECKSUMS = "model.safetensors", "tokenizer.json", "checksums.json"
+
+# What has a sum: all but the card and the list of cases, of which a person may strike a name.
+SUMMED = ("config.json", WEIGHTS, *TOKENIZER_FILES, REFERENCE)
 
 # Settings that do not change a single vector, and so leave an archive's vectors valid.
 _FREE = frozenset({"name", "alpha", "rerank_k", "lambda_self", "temperature", "dropout", "format", "model_type", "mpp"})
@@ -72,7 +76,7 @@ def save_checkpoint(
             save_reference(reference, scratch)
         if trained_on is not None:
             (scratch / TRAINED_ON).write_text(json.dumps(trained_on, ensure_ascii=False) + "\n", "utf-8")
-        sums = {name: sha256(scratch / name) for name in (WEIGHTS, TOKENIZER)}
+        sums = {name: sha256(scratch / name) for name in SUMMED if (scratch / name).is_file()}
         (scratch / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n", "utf-8")
     return identity_of(folder, model.config)
 
@@ -142,15 +146,18 @@ def sha256(file: Path) -> str:
 
 
 def _check_sums(folder: Path) -> None:
-    """A flipped bit in the weights is not seen by their reader, only by their sum."""
+    """A flipped bit in the weights is not seen by their reader, only by their sum. Files without a sum (older models
+    have it of weights and tokenizer alone) pass."""
     if not (folder / CHECKSUMS).is_file():
         return
     try:
         sums = dict(json.loads((folder / CHECKSUMS).read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ModelError(f"The {CHECKSUMS} in {folder} is damaged; get the model again.") from error
-    for name in (WEIGHTS, TOKENIZER):
-        if (folder / name).is_file() and name in sums and sums[name] != sha256(folder / name):
+    for name in SUMMED:
+        if name in sums and not (folder / name).is_file():
+            raise ModelError(f"The {name} is missing from {folder}; the model is not complete.")
+        if name in sums and sums[name] != sha256(folder / name):
             raise ModelError(f"The {name} in {folder} is not as it was saved: damaged or cut short; get it again.")
 
 

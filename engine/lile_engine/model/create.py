@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from lile_engine.errors import ModelError
+from lile_engine.errors import LileError, ModelError
 from lile_engine.model.bert import BertEncoder
 from lile_engine.model.config import LileConfig
+from lile_engine.model.devices import is_out_of_memory
 from lile_engine.model.efficientnet_lite import EfficientNetLite0, convert_names
 from lile_engine.model.folders import check_folder, load_part, read_config, read_weights
 from lile_engine.model.lile import Lile
@@ -20,6 +21,18 @@ from lile_engine.model.text import build_text_encoder
 
 def build_lile(config: LileConfig) -> Lile:
     """A network of this configuration with random weights; raises `ModelError` if it cannot be built."""
+    try:
+        return _built(config)
+    except (LileError, MemoryError):
+        raise
+    except Exception as error:  # sizes that fit no network show as whatever torch or transformers stumble over
+        if is_out_of_memory(error):
+            raise ModelError("There is not enough memory to build the model; it is too large or damaged.") from error
+        said = " ".join(str(error).split())[:120]
+        raise ModelError(f"The model cannot be built from its configuration ({said}); it is damaged.") from error
+
+
+def _built(config: LileConfig) -> Lile:
     backbone: nn.Module
     if config.image_backbone == "efficientnet_lite0":
         try:
@@ -102,7 +115,7 @@ def pixel_statistics(folder: Path) -> tuple[tuple[float, float, float], tuple[fl
         try:
             plain = json.loads(file.read_text("utf-8"))
             mean, std = plain.get("image_mean", mean), plain.get("image_std", std)
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
             raise ModelError(f"The preprocessor_config.json in {folder} is damaged; get the model again.") from error
     try:
         first, second, third = (float(m) * 255 for m in mean)

@@ -27,6 +27,7 @@ OWN = (
     "config.json", "model.safetensors", "model_card.md", "checksums.json", "reference.safetensors", "trained_on.json",
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
 )  # fmt: skip
+_DEEPEST = 50
 CODE = (".py", ".pyc", ".so", ".dll", ".dylib", ".sh", ".exe", ".pyd")
 
 
@@ -50,13 +51,24 @@ def read_config(folder: Path) -> dict[str, Any]:
     """``config.json`` as a dictionary; raises `ModelError` if damaged or if it asks for code of its own."""
     try:
         plain = json.loads((folder / "config.json").read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        _check_depth(plain)
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"The config.json in {folder} cannot be read; the model is damaged.") from error
     if not isinstance(plain, dict):
         raise ModelError(f"The config.json in {folder} is not a JSON object; the model is damaged.")
     if "auto_map" in json.dumps(plain):
         raise ModelError(f"The model in {folder} asks to run code of its own (auto_map) and is refused.")
     return plain
+
+
+def _check_depth(plain: Any) -> None:
+    """Raises ValueError for what is nested beyond any configuration: everything that walks it later would fail."""
+    level = [plain]
+    for _ in range(_DEEPEST):
+        level = [v for x in level for v in (x.values() if isinstance(x, dict) else x) if isinstance(v, (dict, list))]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from lile_engine.errors import ModelError
+from lile_engine.errors import LileError, ModelError
 from lile_engine.model.folders import check_folder, read_config, read_weights
 from lile_engine.offline import stay_offline
 
@@ -35,7 +35,9 @@ def build_foreign(config: Mapping[str, Any], what: str) -> nn.Module:
             return make(parsed, add_pooling_layer=False)
         except TypeError:
             return make(parsed)
-    except (ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+    except (LileError, MemoryError):
+        raise
+    except Exception as error:  # each kind checks its settings in its own way, and most do not at all
         kind = config.get("model_type")
         raise ModelError(f"The {what} {kind!r} cannot be built from its configuration; choose another.") from error
 
@@ -61,7 +63,9 @@ def load_foreign(folder: Path, what: str, config: Mapping[str, Any] | None = Non
     settings = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
     try:
         model, report = read(folder, config=_parsed(config or plain), output_loading_info=True, **settings)
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, ImportError, RuntimeError) as error:
+    except (LileError, MemoryError):
+        raise
+    except Exception as error:
         raise ModelError(f"The {what} in {folder} cannot be read; get it again.") from error
     missing = [name for name in report["missing_keys"] if "pooler" not in name]
     if missing or report.get("mismatched_keys"):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import lzma
 import shutil
 import stat
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,11 +78,16 @@ def import_model(source: Path, name: str | None = None) -> ModelEntry:
                 _copy_weights(source, scratch)
             check_folder(scratch)
             _try_out(scratch)
+        except OSError as error:
+            raise ModelError(
+                f"The model cannot be copied to {target.parent} ({error.strerror or error}); make room there."
+            ) from error
         except ModelError as error:
             # What is wrong was found in the copy, but it is the source that the user knows and can mend.
             raise ModelError(str(error).replace(str(scratch), str(source))) from error
     entry = _entry(target, bundled=False)
-    assert entry is not None
+    if entry is None:  # it was looked at in the copy, so only somebody else can have changed it since
+        raise ModelError(f"The model {target.name!r} went away while it was brought in; import it again.")
     return entry
 
 
@@ -130,7 +137,7 @@ def _entry(folder: Path, bundled: bool) -> ModelEntry | None:
     try:
         plain = json.loads((folder / "config.json").read_text("utf-8"))
         kind = str(plain["model_type"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     usable = kind == MODEL_TYPE or kind in CLIP_FAMILY
@@ -175,12 +182,27 @@ def _copy_weights(source: Path, target: Path) -> None:
 
 
 def _unpack(source: Path, target: Path) -> None:
+    try:
+        _unpack_members(source, target)
+    except RuntimeError as error:  # also what zipfile raises for a method of packing that it does not know
+        raise ModelError(
+            f"The zip {source} is encrypted or packed in an unknown way; pack it as a plain zip."
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
+        raise ModelError(f"The zip {source} is damaged or cut short; get it again.") from error
+
+
+def _unpack_members(source: Path, target: Path) -> None:
     with zipfile.ZipFile(source) as packed:
         members = [m for m in packed.infolist() if not m.is_dir()]
         if sum(m.file_size for m in members) > _LARGEST:
             raise ModelError(f"The zip {source} unpacks to more than {_LARGEST // 2**30} GiB and is refused.")
+        names = set[str]()
         for member in members:
             path = Path(member.filename)
+            if path.name.lower() in names:
+                raise ModelError(f"The zip {source} holds {path.name} twice; pack it again.")
+            names.add(path.name.lower())
             odd = path.name != member.filename or stat.S_ISLNK(member.external_attr >> 16)
             if odd or path.suffix.lower() not in _KEPT:
                 raise ModelError(f"The zip {source} holds {member.filename}, which no exported model has.")
@@ -193,6 +215,8 @@ def _try_out(folder: Path) -> None:
     from lile_engine.model.folders import read_config, read_weights
 
     kind = read_config(folder).get("model_type")
+    if not isinstance(kind, str) or not kind:
+        raise ModelError(f"The config.json in {folder} does not say what kind of model it is (model_type).")
     if kind == MODEL_TYPE or kind in CLIP_FAMILY:
         from lile_engine.model.load import load_model
 

@@ -12,18 +12,25 @@ from torch import Tensor, nn
 from lile_engine.model.lile import Lile
 from lile_engine.training.config import OptimSection
 
+# Matrices by their shape, but not by what they are.
+_UNDECAYED = re.compile(r"(log_sharpness|_tokens?|position_embeddings?(\.weight)?|position_bias_table)$")
+
 
 def parameter_groups(model: Lile, optim: OptimSection) -> list[dict[str, object]]:
     """AdamW groups with ``base_lr``: LILE's own parts at 1, the encoders at their factor, lowered by ``layer_decay``
-    for each layer further from the output. One-dimensional parameters (norms, biases, temperatures) do not decay.
+    for each layer further from the output. Norms, biases, temperatures, positions and learned tokens do not decay.
 
     Each group also carries ``names`` so that the optimiser's state can be kept by name.
     """
     groups: dict[tuple[float, float], list[tuple[str, nn.Parameter]]] = {}
+    factors = {
+        **_factors("backbone.", model.backbone, optim.image_backbone, optim.layer_decay),
+        **_factors("text_encoder.", model.text_encoder, optim.text_encoder, optim.layer_decay),
+    }
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            factor = _factor(name, model, optim)
-            decay = optim.weight_decay if parameter.dim() > 1 else 0.0
+            factor = factors.get(name, 1.0)
+            decay = optim.weight_decay if parameter.dim() > 1 and not _UNDECAYED.search(name) else 0.0
             groups.setdefault((factor, decay), []).append((name, parameter))
     return [
         {
@@ -37,23 +44,20 @@ def parameter_groups(model: Lile, optim: OptimSection) -> list[dict[str, object]
     ]
 
 
-def _factor(name: str, model: Lile, optim: OptimSection) -> float:
-    for prefix, module, factor in (
-        ("backbone.", model.backbone, optim.image_backbone),
-        ("text_encoder.", model.text_encoder, optim.text_encoder),
-    ):
-        if name.startswith(prefix):
-            numbers = [_layer(n) for n, _ in module.named_parameters()]
-            depth = max((n for n in numbers if n is not None), default=0)
-            layer = _layer(name.removeprefix(prefix))
-            # What has no number (stem, embeddings) lies before layer 0.
-            below = depth - layer if layer is not None else depth + 1
-            return float(factor * optim.layer_decay**below)
-    return 1.0
+def _factors(prefix: str, encoder: nn.Module, factor: float, decay: float) -> dict[str, float]:
+    """The factor of each parameter of an encoder, by its full name. What has no number (stem, embeddings) and comes
+    before the numbered layers lies below the first of them; after them (a last norm) it lies with the last."""
+    layers = [(name, _layer(name)) for name, _ in encoder.named_parameters()]
+    depth = max((layer for _, layer in layers if layer is not None), default=0)
+    found, reached = {}, -1
+    for name, layer in layers:
+        reached = reached if layer is None else layer
+        found[prefix + name] = float(factor * decay ** (depth - reached))
+    return found
 
 
 def _layer(name: str) -> int | None:
-    found = re.search(r"\.(\d+)\.", name)
+    found = re.search(r"(?:^|\.)(\d+)\.", name)
     return int(found.group(1)) if found else None
 
 

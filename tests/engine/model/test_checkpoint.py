@@ -17,6 +17,7 @@ from lile_engine.model.create import create_lile
 from lile_engine.model.lile import Lile
 from lile_engine.model.load import load_model
 from lile_engine.model.reference import build_reference
+from lile_engine.paths import bundled_model_dir
 
 
 @pytest.fixture
@@ -148,11 +149,13 @@ def broken_config(folder: Path) -> None:
 
 
 def other_width(folder: Path) -> None:
+    (folder / "checksums.json").unlink()
     plain = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**plain, "width": 32}))
 
 
 def deeper(folder: Path) -> None:
+    (folder / "checksums.json").unlink()
     plain = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**plain, "self_layers": 2}))
 
@@ -194,6 +197,53 @@ def larger_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(plain))
 
 
+def change(folder: Path, **settings: object) -> None:
+    """As somebody would who mends the sum too, or has an older model without one."""
+    (folder / "checksums.json").unlink()
+    plain = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**plain, **settings}))
+
+
+def another_alpha(folder: Path) -> None:
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace('"alpha": 0.5', '"alpha": 0.6'))
+
+
+def words_for_sizes(folder: Path) -> None:
+    change(folder, text_config={"model_type": "bert", "hidden_size": "16", "num_attention_heads": 2})
+
+
+def no_heads(folder: Path) -> None:
+    change(folder, text_config={"model_type": "bert", "hidden_size": 16, "num_attention_heads": 0})
+
+
+def list_for_eps(folder: Path) -> None:
+    change(folder, text_config={"model_type": "bert", "layer_norm_eps": [1]})
+
+
+def odd_transformer(folder: Path) -> None:
+    change(folder, image_backbone="transformers", image_config={"model_type": "vit", "hidden_size": "wide"})
+
+
+def side_that_does_not_divide(folder: Path) -> None:
+    vit = {"model_type": "vit", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 48}
+    change(folder, image_backbone="transformers", image_config={**vit, "patch_size": 16}, taps=[])
+
+
+def far_tap(folder: Path) -> None:
+    change(folder, taps=[1, 900])
+
+
+def nested(folder: Path) -> None:
+    (folder / "checksums.json").unlink()
+    text = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(text.replace("{", '{"deep": ' + "[" * 400 + "]" * 400 + ",", 1))
+
+
+def nested_beyond_reading(folder: Path) -> None:
+    (folder / "config.json").write_text("[" * 100_000)
+
+
 def foreign_kind(folder: Path) -> None:
     (folder / "config.json").write_text('{"model_type": "gpt2"}')
 
@@ -219,6 +269,15 @@ def foreign_kind(folder: Path) -> None:
         (without_tokenizer, r"tokenizer\.json"),
         (larger_tokenizer, "more words"),
         (foreign_kind, "gpt2"),
+        (another_alpha, r"config\.json in .* is not as it was saved"),
+        (words_for_sizes, "hidden_size = '16'"),
+        (no_heads, "num_attention_heads = 0"),
+        (list_for_eps, "layer_norm_eps"),
+        (odd_transformer, "vit"),
+        (side_that_does_not_divide, "cannot be built"),
+        (far_tap, "cannot be built"),
+        (nested, "cannot be read"),
+        (nested_beyond_reading, "cannot be read"),
     ],
 )
 def test_what_is_wrong_is_refused_in_a_sentence(folder: Path, damage: Callable[[Path], None], word: str) -> None:
@@ -241,9 +300,32 @@ def test_reference_travels_with_the_checkpoint(tmp_path: Path, model: Lile, toke
     assert (amid <= 0.6).mean() > 0.95
     assert (far == 1).all()
     damaged = tmp_path / "tiny" / "reference.safetensors"
+    whole = bytearray(damaged.read_bytes())
+    whole[-3] ^= 1  # its reader would not see it
+    damaged.write_bytes(whole)
+    with pytest.raises(ModelError, match=r"reference\.safetensors in .* is not as it was saved"):
+        load_model(tmp_path / "tiny", "cpu")
+    (tmp_path / "tiny" / "checksums.json").unlink()
     damaged.write_bytes(damaged.read_bytes()[:50])
     with pytest.raises(ModelError, match="reference"):
         load_model(tmp_path / "tiny", "cpu")
+
+
+def test_what_an_older_model_has_no_sum_of_passes(folder: Path) -> None:
+    """The bundled model has sums of weights and tokenizer alone."""
+    sums = json.loads((folder / "checksums.json").read_text())
+    assert sorted(sums) == ["config.json", "model.safetensors", "tokenizer.json"]
+    del sums["config.json"]
+    (folder / "checksums.json").write_text(json.dumps(sums))
+    another_alpha(folder)
+    (folder / "model_card.md").write_text("# Mended\n")
+    assert load_model(folder, "cpu").alpha == 0.6
+
+
+def test_the_bundled_model_opens() -> None:
+    checkpoint = load_checkpoint(bundled_model_dir())
+    assert checkpoint.identity.name == "lile-base"
+    assert checkpoint.reference is not None
 
 
 def test_without_a_reference_outside_is_unknown(folder: Path) -> None:

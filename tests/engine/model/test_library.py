@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,74 @@ def test_a_zip_that_climbs_out_is_refused(tmp_path: Path, lile_home: Path) -> No
     with pytest.raises(ModelError, match="exported"):
         import_model(tmp_path / "evil.zip")
     assert list_models() == [e for e in list_models() if e.bundled]
+
+
+def _zip(folder: Path, target: Path, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(target, "w", method) as packed:
+        for file in sorted(folder.iterdir()):
+            packed.write(file, file.name)
+    return target
+
+
+def _flipped(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 0x10
+    file.write_bytes(bytes(data))
+
+
+def _encrypted(file: Path) -> None:
+    """Sets the bit that says so in every header, as a zip with a password has it."""
+    data = bytearray(file.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = data.find(mark)
+        while start >= 0:
+            data[start + offset] |= 1
+            start = data.find(mark, start + 4)
+    file.write_bytes(bytes(data))
+
+
+def _odd_method(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        start = data.find(mark)
+        while start >= 0:
+            data[start + offset] = 97
+            start = data.find(mark, start + 4)
+    file.write_bytes(bytes(data))
+
+
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [(_flipped, "damaged"), (_encrypted, "encrypted"), (_odd_method, "unknown way"), (_cut, r"is no model|damaged")],
+)
+def test_a_zip_that_cannot_be_unpacked(
+    folder: Path, tmp_path: Path, lile_home: Path, damage: Callable[[Path], None], words: str
+) -> None:
+    packed = _zip(folder, tmp_path / "m.zip")
+    damage(packed)
+    with pytest.raises(ModelError, match=words) as caught:
+        import_model(packed)
+    assert str(packed) in str(caught.value)
+    assert [e for e in list_models() if not e.bundled] == []
+    assert import_model(_zip(folder, packed), "m").kind == "lile"  # the name is free
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_what_does_not_say_its_kind_leaves_nothing_behind(folder: Path, tmp_path: Path, lile_home: Path) -> None:
+    packed = _zip(folder, tmp_path / "m.zip")
+    with zipfile.ZipFile(packed, "a") as more:
+        more.writestr("config.json", "{}")
+    with pytest.raises(ModelError, match=r"m\.zip holds config\.json twice"):
+        import_model(packed)
+    for text in ("{}", '{"model_type": null}', '{"model_type": 7}', '{"model_type": ""}'):
+        (folder / "config.json").write_text(text)
+        with pytest.raises(ModelError, match=f"in {folder} does not say what kind"):
+            import_model(folder, "m")
+    assert not any((lile_home / "models").iterdir())
 
 
 def test_a_damaged_model_is_not_imported(folder: Path, lile_home: Path) -> None:

@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from lile_engine.model.checkpoint import load_checkpoint
+from lile_engine.model.config import LileConfig
+from lile_engine.model.create import create_lile
 from lile_engine.model.lile import Lile
 from lile_engine.training.config import OptimSection
 from lile_engine.training.optim import Ema, parameter_groups
@@ -44,12 +46,50 @@ def test_frozen_encoders_are_in_no_group(model: Lile) -> None:
     assert not [n for n in _rates(model, OptimSection()) if n.startswith(("backbone.", "text_encoder."))]
 
 
-def test_vectors_do_not_decay(model: Lile) -> None:
-    shapes = {n: p.dim() for n, p in model.named_parameters()}
+def _decays(model: Lile) -> dict[str, bool]:
+    found: dict[str, bool] = {}
     for group in parameter_groups(model, OptimSection(weight_decay=0.1, image_backbone=1.0)):
-        names = group["names"]
-        assert isinstance(names, list)
-        assert all((shapes[n] > 1) == (group["weight_decay"] == 0.1) for n in names)
+        assert isinstance(group["names"], list)
+        found |= dict.fromkeys(group["names"], group["weight_decay"] == 0.1)
+    return found
+
+
+def test_vectors_and_temperatures_do_not_decay(model: Lile) -> None:
+    shapes = {n: p.dim() for n, p in model.named_parameters()}
+    decays = _decays(model)
+    odd = {n for n, decay in decays.items() if decay != (shapes[n] > 1)}
+    sharpness = {n for n in shapes if n.endswith("log_sharpness")}
+    assert len(sharpness) == 2
+    assert odd == sharpness | {"text_encoder.embeddings.position_embeddings.weight"}
+    assert not any(decays[n] for n in odd)
+
+
+VIT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+
+
+@pytest.mark.parametrize(
+    ("backbone", "last"),
+    [
+        ({"model_type": "vit", **VIT, "image_size": 64, "patch_size": 8}, "layernorm"),
+        ({"model_type": "convnext", "hidden_sizes": [8, 8, 16, 16], "depths": [1, 1, 1, 1]}, "encoder.stages.3"),
+        ({"model_type": "dinov2_with_registers", **VIT, "image_size": 64, "patch_size": 8}, "layernorm"),
+    ],
+)
+def test_a_foreign_backbone_has_its_norm_with_the_last_layer(
+    tiny_config: LileConfig, backbone: dict[str, object], last: str
+) -> None:
+    model = create_lile(tiny_config.replace(image_backbone="transformers", image_config=backbone, taps=()))
+    optim = OptimSection(lr=1.0, image_backbone=1.0, layer_decay=0.5)
+    rates = {n.removeprefix("backbone.model."): r for n, r in _rates(model, optim).items() if n.startswith("backbone.")}
+    ends = [rate for name, rate in rates.items() if name.startswith(last)]
+    assert ends
+    assert set(ends) == {1.0}
+    layers = 4 if backbone["model_type"] == "convnext" else 2
+    first = [rate for name, rate in rates.items() if name.startswith("embeddings.")]
+    assert set(first) == {0.5**layers}
+    decays = _decays(model)
+    assert not any(d for n, d in decays.items() if n.endswith(("cls_token", "register_tokens", "position_embeddings")))
+    assert any(d for n, d in decays.items() if n.startswith("backbone."))
 
 
 def test_running_mean_follows_and_shares_what_is_frozen(model: Lile) -> None:
