@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lile_engine.archive import SlideRow, open_archive
+from lile_engine.archive import open_archive
 from lile_engine.archive.filesystem import clear_errors, remove_tree, write_atomic
 from lile_engine.archive.removal import Removal, file_name
 from lile_engine.model.library import TRAINED_ON
 from lile_engine.paths import home_dir, logs_dir, models_dir
+from lile_engine.slides import remembered
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def _clean_home(removal: Removal) -> tuple[int, int]:
     """Takes the slides out of the user's folder; returns how many log lines and training pairs went."""
     for row in removal.slides:
         remove_tree(home_dir() / "regions" / row.identity)
-        _forget_mpp(row)
+        remembered.forget(row.identity)
     _forget_places(removal.places)
     lines = sum(_without_lines(path, _spelled_in(removal)) for path in sorted(logs_dir().glob("*.log*")))
     pairs = sum(_without_pairs(path, removal) for path in sorted(home_dir().glob("pairs/**/*.jsonl")))
@@ -178,17 +179,6 @@ def _forget_places(paths: frozenset[str]) -> None:
         kept["last_folder"] = ""
     if kept != settings:
         write_atomic(path, json.dumps(kept, indent=1).encode())
-
-
-def _forget_mpp(row: SlideRow) -> None:
-    """The microns per pixel that were once given for the slide."""
-    path = home_dir() / "slide_mpp.json"
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return
-    if isinstance(known, dict) and known.pop(row.identity, None) is not None:
-        write_atomic(path, json.dumps(known).encode())
 
 
 def _models_trained_on(names: frozenset[str]) -> list[str]:

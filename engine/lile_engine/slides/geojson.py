@@ -72,6 +72,8 @@ class Annotation:
 
 def read_geojson(path: Path) -> list[Annotation]:
     """Raises DataError naming the file and the feature that cannot be understood."""
+    if "\0" in str(path):
+        raise DataError("No file has a name with a null character; check the path.")
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import html
 import math
-import os
 import re
 from collections.abc import Mapping
 
-from lile_engine.paths import home_dir, private_dir
+from lile_engine.slides import remembered
 
 # Below: finer than any lens resolves. Above: coarser than any overview picture of a slide.
 LEAST_MPP, MOST_MPP = 0.02, 100.0
@@ -18,8 +17,8 @@ _MOST_IN_RESOLUTION_TAG = 10.0
 
 _NOMINAL = (1.25, 2.5, 4.0, 5.0, 10.0, 20.0, 40.0, 63.0, 100.0)
 _UNIT_MICRONS = {
-    "nm": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "micron": 1.0, "microns": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6,
-    "inch": 25400.0, "in": 25400.0,
+    "nm": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "\ufffdm": 1.0, "micron": 1.0, "microns": 1.0, "mm": 1e3, "cm": 1e4,
+    "m": 1e6, "inch": 25400.0, "in": 25400.0,
 }  # fmt: skip
 _NUMBER = r"([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
 
@@ -43,11 +42,9 @@ def find_mpp(properties: Mapping[str, str]) -> float | None:
         found = mpp_from_description(properties.get(key, ""), properties)
         if found:
             return found
-    for axis_x, axis_y, scale in (
-        ("hamamatsu.XResolution", "hamamatsu.YResolution", None),
-        ("tiff.XResolution", "tiff.YResolution", None),
-    ):
-        found = _from_resolution(properties.get(axis_x), properties.get(axis_y), properties, scale)
+    for maker in ("hamamatsu", "tiff"):
+        axes = properties.get(f"{maker}.XResolution"), properties.get(f"{maker}.YResolution")
+        found = _from_resolution(*axes, properties)
         if found:
             return found
     if derived_from_tags:
@@ -66,11 +63,11 @@ def mpp_from_description(text: str, properties: Mapping[str, str]) -> float | No
     if size_x:
         size_y = re.search(rf"\bPhysicalSizeY=[\"']{_NUMBER}[\"']", text)
         unit = re.search(r"\bPhysicalSizeXUnit=[\"']([^\"']+)[\"']", text)
-        scale = _UNIT_MICRONS.get(unit[1] if unit else "µm")
+        scale = _UNIT_MICRONS.get(html.unescape(unit[1]) if unit else "µm")
         return _pair(size_x[1], size_y[1] if size_y else size_x[1], MOST_MPP, scale) if scale else None
     image_j = re.search(r"^unit=(\S+)", text.replace("\\u00B5", "µ"), re.MULTILINE)
     if image_j and "ImageJ" in text:
-        scale = _UNIT_MICRONS.get(image_j[1].lower())
+        scale = _UNIT_MICRONS.get(html.unescape(image_j[1]).lower())
         if scale:  # the resolution tags then count pixels per this unit, whatever the unit tag says
             return _from_resolution(
                 properties.get("tiff.XResolution"), properties.get("tiff.YResolution"), properties, scale
@@ -99,27 +96,14 @@ def is_plausible(mpp: float) -> bool:
 
 
 def remember_mpp(identity: str, mpp: float) -> None:
-    """Keeps what the user said of a slide without mpp, by the slide's identity, in the user's folder."""
-    known = _remembered()
-    known[identity] = mpp
-    target = private_dir(home_dir()) / "slide_mpp.json"
-    draft = target.with_suffix(".tmp")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(known, file)
-    draft.replace(target)
+    """Keeps what the user said of a slide without mpp, by the slide's identity, in the user's folder. OSError."""
+    remembered.remember(identity, mpp)
 
 
 def remembered_mpp(identity: str) -> float | None:
     """What the user said of this slide earlier, or None."""
-    return _remembered().get(identity)
-
-
-def _remembered() -> dict[str, float]:
-    try:
-        known = json.loads((home_dir() / "slide_mpp.json").read_text())
-        return {str(k): float(v) for k, v in known.items() if is_plausible(float(v))}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
+    mpp = remembered.recall(identity)
+    return mpp if mpp is not None and is_plausible(mpp) else None
 
 
 def _number(text: str | None) -> float | None:
@@ -139,7 +123,7 @@ def _pair(x: str | None, y: str | None, most: float, scale: float = 1.0) -> floa
 
 
 def _from_resolution(
-    x: str | None, y: str | None, properties: Mapping[str, str], unit_microns: float | None
+    x: str | None, y: str | None, properties: Mapping[str, str], unit_microns: float | None = None
 ) -> float | None:
     """Pixels per unit turned into microns per pixel."""
     scale = unit_microns or {"inch": 25400.0, "centimeter": 10000.0}.get(

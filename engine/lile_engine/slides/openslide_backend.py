@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from openslide import lowlevel
 from PIL import Image
 
 from lile_engine.errors import SlideError
+from lile_engine.slides.absence import SlideClosedError, raise_if_gone
 from lile_engine.slides.identity import file_identity, series_identity
 from lile_engine.slides.tiff_tiles import TiffTiles, open_tiff_tiles, tile_cache
 from lile_engine.slides.types import Level, Pixels
@@ -57,6 +59,7 @@ class OpenSlideBackend:
         self._path = path
         self._lock = threading.Lock()
         self._handle: openslide.OpenSlide | None = self._open()
+        self._failed = False  # the handle has met an error, and could not be made anew
         try:
             self._describe(self._handle)
         except (openslide.OpenSlideError, OSError, KeyError, ValueError) as error:
@@ -128,6 +131,7 @@ class OpenSlideBackend:
             return (_painted_on if _paint else _painted_by_pillow)(handle, x, y, level, w, h)
         except openslide.OpenSlideError as error:
             self._replace(handle)
+            raise_if_gone(self._path, error)
             raise SlideError(
                 f"{self._path.name} is damaged at x {x}, y {y} (level {level}): {_one_line(error)}."
             ) from error
@@ -143,6 +147,7 @@ class OpenSlideBackend:
             image = handle.associated_images[name]
         except (openslide.OpenSlideError, MemoryError, KeyError) as error:
             self._replace(handle)
+            raise_if_gone(self._path, error)
             raise SlideError(f"The {name} image of {self._path.name} is damaged.") from error
         return _over_white(image)
 
@@ -158,17 +163,20 @@ class OpenSlideBackend:
 
     def _current(self) -> openslide.OpenSlide:
         handle = self._handle
+        if handle is not None and self._failed:  # perhaps the file is there again
+            self._replace(handle)
+            handle = self._handle
         if handle is None:
-            raise SlideError(f"{self._path.name} has been closed; open it again.")
+            raise SlideClosedError(self._path)
         return handle
 
     def _replace(self, broken: openslide.OpenSlide) -> None:
         with self._lock:
             if self._handle is broken:
                 try:
-                    self._handle = self._open()
+                    self._handle, self._failed = self._open(), False
                 except (SlideError, openslide.OpenSlideError):
-                    self._handle = broken  # the file went away: further reads say so
+                    self._failed = True
 
 
 def _painted_on(handle: openslide.OpenSlide, x: int, y: int, level: int, w: int, h: int) -> Pixels:
@@ -200,4 +208,6 @@ def _profile(handle: openslide.OpenSlide) -> bytes | None:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160].rstrip(".")
+    """The library's words in one line, without the paths of its own sources."""
+    text = re.sub(r"(?:\.{0,2}/)*(?:[\w.+-]+/)+[\w.+-]+\.(?:c|h|cc|cpp)(?::\d+)?:?\s*", "", str(error))
+    return " ".join(text.split())[:160].rstrip(".")

@@ -17,11 +17,13 @@ import numpy as np
 
 from lile_engine.errors import SlideError
 from lile_engine.progress import CancelToken
+from lile_engine.slides.absence import SlideClosedError, SlideGoneError, raise_if_gone
 from lile_engine.slides.slide import Slide
 from lile_engine.slides.types import Pixels, Tile
 
 _BATCHES_AHEAD = 3  # one being embedded, one ready, one being decoded
 _LOOK_AT_CANCEL_S = 0.05
+_MOST_SIDE = 16384  # pixels; a tile of 800 MB
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,12 @@ def read_tiles(
 
     A damaged tile stands in the batch's ``failed`` and the slide goes on; every batch covers ``batch`` tiles, read or
     failed, so a batch may hold no pixels. Raises Cancelled within a tenth of a second after ``cancel`` is set, even
-    while a read hangs, and SlideError when the file itself has gone or a read takes longer than ``timeout_s``.
+    while a read hangs, and SlideError for tiles without pixels, when the slide is closed meanwhile, the file itself has
+    gone, a read takes longer than ``timeout_s``, or there is not enough memory.
     """
-    pool = _Decoders(max(1, threads))
+    if not 0 < px <= _MOST_SIDE:
+        raise SlideError(f"Tiles of {px} pixels cannot be read; give 1 to {_MOST_SIDE}.")
+    pool, batch = _Decoders(max(1, threads)), max(1, batch)
     waiting: deque[Future[Pixels]] = deque()
     submitted = 0
     try:
@@ -119,11 +124,16 @@ def _collect(
         try:
             pixels[len(good)] = _result(slide, future, cancel, timeout_s)
             good.append(tile)
-        except _StalledError:
+        except (_StalledError, SlideGoneError):
             raise
+        except MemoryError as error:
+            raise SlideError(
+                f"There is not enough memory to read {slide.info.name}; close other programs or use smaller batches."
+            ) from error
         except SlideError as error:
-            if not Path(slide.info.path).exists():
-                raise SlideError(f"{slide.info.name} has gone while it was read; is the drive connected?") from error
+            raise_if_gone(Path(slide.info.path), error)
+            if isinstance(error, SlideClosedError):
+                raise
             failed.append((tile, str(error)))
     return TileBatch(good, pixels[: len(good)], failed)
 

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, TiffTags
 
 from lile_engine.errors import SlideError
+from lile_engine.slides.absence import SlideClosedError, SlideGoneError
 from lile_engine.slides.identity import file_identity
 from lile_engine.slides.orientation import orientation
 from lile_engine.slides.pillow_pixels import PillowPixels
@@ -90,10 +91,10 @@ class PlainBackend:
         if tags is not None:
             unit = {2: "inch", 3: "centimeter"}.get(int(tags.get(296, 2) or 2), "none")
             x, y = tags.get(282), tags.get(283)
-            self.properties["tiff.ImageDescription"] = str(tags.get(270, ""))[:20_000]
+            self.properties["tiff.ImageDescription"] = _utf8(str(tags.get(270, "")))[:20_000]
             for tag in (271, 272, 305, 306):
                 if tag in tags:
-                    self.properties[f"tiff.{TiffTags.lookup(tag).name}"] = str(tags[tag])[:1000]
+                    self.properties[f"tiff.{TiffTags.lookup(tag).name}"] = _utf8(str(tags[tag]))[:1000]
         else:
             unit, (x, y) = "inch", image.info.get("dpi", (None, None))
         if x and y:
@@ -155,7 +156,7 @@ class PlainBackend:
 
     def _check_usable(self) -> None:
         if self._closed:
-            raise SlideError(f"{self._path.name} has been closed; open it again.")
+            raise SlideClosedError(self._path)
         if self._failure is not None:
             raise self._failure
 
@@ -164,6 +165,8 @@ class PlainBackend:
             built = [decode(self._path, self._page, 2**first_level)]
         except MemoryError as error:
             raise SlideError(f"There is not enough memory to open {self._path.name}; close other slides.") from error
+        except SlideGoneError:
+            raise
         except SlideError as error:
             self._failure = error  # decoding is long and would fail again at every read
             raise
@@ -174,6 +177,14 @@ class PlainBackend:
         for _ in self.levels[first_level + 1 :]:
             built.append(halved(built[-1]))
         return built
+
+
+def _utf8(text: str) -> str:
+    """Text that Pillow took for Latin-1, as the UTF-8 that most programs write (a micro sign is two bytes then)."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _nearest(level: int, x: int) -> int:

@@ -19,6 +19,7 @@ from PIL import (
 )
 
 from lile_engine.errors import SlideError
+from lile_engine.slides.absence import raise_if_gone
 from lile_engine.slides.orientation import orientation, turned_image, turned_pixels
 from lile_engine.slides.pillow_pixels import BAND_ROWS, PillowPixels
 from lile_engine.slides.plain_limits import MAX_PIXELS, check_size, too_large
@@ -66,6 +67,7 @@ def decode(path: Path, page: int = 0, reduction: int = 1) -> Pixels | PillowPixe
     except Exception as error:  # Pillow's parsers raise what they stumble over, of any type
         if isinstance(error, MemoryError):
             raise
+        raise_if_gone(path, error)
         raise SlideError(f"{path.name} is damaged or incomplete; copy it again.") from error
 
 

@@ -22,6 +22,8 @@ _LEVEL_TOLERANCE = 1.01
 _NO_DRIFT = 0.05
 _MOST_SOURCE_PIXELS = 1_500_000_000  # for one picture: half a minute of decoding
 _BLOCK_PIXELS = 3072 * 3072  # of the level, read at a time, so that memory stays bounded
+_MOST_BLOCK_PIXELS = 300_000_000  # even where one row or column of output pixels needs more
+_NO_OVERVIEW = "This slide has no level coarse enough for an overview; convert it to a pyramidal TIFF to look at it."
 
 
 def best_level(levels: tuple[Level, ...], downsample: float) -> int:
@@ -39,9 +41,7 @@ def read_scaled(backend: Backend, x: float, y: float, w: float, h: float, out_w:
     if off + max(abs(w / down - out_w), abs(h / down - out_h)) <= _NO_DRIFT:
         return backend.read_rgb(x0, y0, level, out_w, out_h)
     if w / down * (h / down) > _MOST_SOURCE_PIXELS:
-        raise SlideError(
-            "This slide has no level coarse enough for an overview; convert it to a pyramidal TIFF to look at it."
-        )
+        raise SlideError(_NO_OVERVIEW)
     step_x, step_y = w / down / out_w, h / down / out_h  # level pixels per output pixel
     most = max(1.0, math.sqrt(_BLOCK_PIXELS))
     cols, rows = max(1, int(most / step_x)), max(1, int(most / step_y))
@@ -67,6 +67,8 @@ def _read_block(
     origin_x, origin_y = backend.origin(level, x0), backend.origin(level, y0)
     right, bottom = left + out_w * step_x, top + out_h * step_y
     w, h = math.ceil(right - origin_x) + margin_x, math.ceil(bottom - origin_y) + margin_y
+    if w * h > _MOST_BLOCK_PIXELS:
+        raise SlideError(_NO_OVERVIEW)
     window = Image.fromarray(backend.read_rgb(x0, y0, level, w, h))
     box = (left - origin_x, top - origin_y, right - origin_x, bottom - origin_y)
     return np.array(window.resize((out_w, out_h), Image.Resampling.BILINEAR, box=box))

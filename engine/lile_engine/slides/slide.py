@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from collections.abc import Callable
 from functools import cached_property
@@ -23,6 +24,7 @@ from lile_engine.slides.types import Pixels, SlideInfo
 
 _WHOLE_SLIDE_ENDINGS = (".svs", ".ndpi", ".scn", ".bif", ".mrxs", ".vms", ".vmu", ".svslide")
 _SHOWN_AS_IMAGE = "{0} {1} and cannot be read as a slide: its largest picture is shown; copy it again."
+_FARTHEST = 2**40  # level-0 pixels from the corner of any slide
 _MOST_READ_PIXELS = 100_000_000  # a single read; 400 MB
 
 
@@ -35,6 +37,8 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
     """
     if not os.fspath(path).strip():
         raise SlideError("No slide was named; give the path of a file.")
+    if "\0" in os.fspath(path):
+        raise SlideError("No file has a name with a null character; check the path.")
     file = Path(path)
     if mpp is not None and not is_plausible(mpp):
         raise SlideError(f"{mpp} microns per pixel cannot be true of {file.name}; give {LEAST_MPP:g} to {MOST_MPP:g}.")
@@ -108,10 +112,12 @@ class Slide:
         Where x, y lie between pixels of the level, the read begins at the nearest one (with OpenSlide's own drawing,
         used for formats other than JPEG and JPEG 2000 TIFF, pixels are shifted by the fraction instead).
 
-        Raises SlideError if that part of the file is damaged.
+        Raises SlideError if that part of the file is damaged, and for numbers that are not finite, sizes that are not
+        positive whole numbers, or more than 100 million pixels.
         """
         self._check(level, w, h)
-        return self._backend.read_rgb(int(x), int(y), level, w, h)
+        left, top = self._place(x, y)
+        return self._backend.read_rgb(int(left), int(top), int(level), int(w), int(h))
 
     def read_square(self, x: float, y: float, size: float, px: int) -> Pixels:
         """uint8 [px, px, 3] of the square with corner x, y and side ``size``, all in level-0 pixels."""
@@ -121,12 +127,21 @@ class Slide:
         """uint8 [out_h, out_w, 3] of a rectangle given in level-0 pixels, at any scale.
 
         Read from the coarsest level that is fine enough; pixels are right to a fraction of a pixel (`resample`).
+        Raises SlideError as `read_region` does.
         """
         self._check(0, out_w, out_h)
-        return read_scaled(self._backend, x, y, w, h, out_w, out_h)
+        x, y = self._place(x, y)
+        if not (0 < w <= _FARTHEST and 0 < h <= _FARTHEST):
+            raise SlideError(f"A region of {w} x {h} level-0 pixels of {self.info.name} cannot be read.")
+        return read_scaled(self._backend, x, y, w, h, int(out_w), int(out_h))
 
     def thumbnail(self, max_px: int) -> Pixels:
-        """The whole slide, uint8 RGB, its longer side ``max_px`` pixels (never larger than the slide itself)."""
+        """The whole slide, uint8 RGB, its longer side ``max_px`` pixels (never larger than the slide itself).
+
+        Raises SlideError for a size below 1 or not finite, and where the slide is damaged.
+        """
+        if not 1 <= max_px < math.inf:
+            raise SlideError(f"A picture of {max_px} pixels of {self.info.name} cannot be made; give 1 or more.")
         scale = min(1.0, max_px / max(self.info.width, self.info.height))
         size = max(1, round(self.info.width * scale)), max(1, round(self.info.height * scale))
         return self.read_area(0, 0, self.info.width, self.info.height, *size)
@@ -168,10 +183,16 @@ class Slide:
         self.close()
 
     def _check(self, level: int, w: int, h: int) -> None:
-        if not 0 <= level < len(self.info.levels):
+        if not 0 <= level < len(self.info.levels) or level != int(level):
             raise SlideError(f"{self.info.name} has no level {level}; it has {len(self.info.levels)}.")
-        if w <= 0 or h <= 0 or w * h > _MOST_READ_PIXELS:
+        if not (w > 0 and h > 0 and w * h <= _MOST_READ_PIXELS and w == int(w) and h == int(h)):
             raise SlideError(f"A region of {w} x {h} pixels of {self.info.name} cannot be read at once.")
+
+    def _place(self, x: float, y: float) -> tuple[float, float]:
+        """A corner, not farther off than libraries can count: their numbers would begin again at 0."""
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise SlideError(f"The place x {x}, y {y} of {self.info.name} is not a number.")
+        return min(max(x, -_FARTHEST), _FARTHEST), min(max(y, -_FARTHEST), _FARTHEST)
 
 
 def _reopen(path: str, mpp: float | None) -> Slide:

@@ -119,6 +119,39 @@ def test_decoding_ahead_is_bounded(slow_slide: Slide) -> None:
     slow_slide.close()
 
 
+def test_a_slide_closed_meanwhile_is_no_slide_of_damaged_tiles(jpeg_slide: Path) -> None:
+    slide = open_slide(jpeg_slide)
+    reading = read_tiles(slide, tile_grid(slide.info, SPEC), 32, batch=4)
+    next(reading)
+    slide.close()
+    with pytest.raises(SlideError, match=r"slide\.tif has been closed"):
+        list(reading)
+
+
+class FullSlide(Slide):
+    """A slide on a machine whose memory is full: the space asked for is more than there is."""
+
+    def read_square(self, x: float, y: float, size: float, px: int) -> Pixels:
+        return np.empty((2**60,), np.uint8)
+
+
+def test_no_memory_is_told_in_a_sentence(jpeg_slide: Path) -> None:
+    with open_slide(jpeg_slide) as slide:
+        slide.__class__ = FullSlide
+        with pytest.raises(SlideError, match=r"not enough memory to read slide\.tif"):
+            list(read_tiles(slide, [Tile(0, 0, 64)], 32))
+
+
+@pytest.mark.parametrize("batch", [0, -1])
+def test_a_batch_of_none_is_one_of_one(jpeg_slide: Path, batch: int) -> None:
+    tiles = [Tile(0, 0, 64), Tile(64, 0, 64)]
+    with open_slide(jpeg_slide) as slide:
+        assert [b.tiles for b in read_tiles(slide, tiles, 32, threads=-1, batch=batch)] == [[tile] for tile in tiles]
+        for px in (0, -5, 10**6):
+            with pytest.raises(SlideError, match="cannot be read"):
+                list(read_tiles(slide, tiles, px))
+
+
 def test_a_slide_that_goes_away_ends_the_reading(jpeg_slide: Path, tmp_path: Path) -> None:
     path = tmp_path / "gone.tif"
     path.write_bytes(jpeg_slide.read_bytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import pickle
 import shutil
 import subprocess
@@ -279,6 +280,76 @@ def test_unreadable_levels_and_sizes_are_refused(jpeg_slide: Path) -> None:
             slide.read_region(0, 0, 0, 100_000, 100_000)
         with pytest.raises(SlideError, match="no label image"):
             slide.associated_image("label")
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_numbers_that_are_none_are_refused(jpeg_slide: Path, lossless_slide: Path, bad: float) -> None:
+    for path in (jpeg_slide, lossless_slide):
+        with open_slide(path) as slide:
+            for read in (
+                lambda s=slide: s.read_region(bad, 0, 0, 10, 10),
+                lambda s=slide: s.read_region(0, bad, 0, 10, 10),
+                lambda s=slide: s.read_region(0, 0, bad, 10, 10),
+                lambda s=slide: s.read_region(0, 0, 0, bad, 10),
+                lambda s=slide: s.read_area(bad, 0, 10, 10, 10, 10),
+                lambda s=slide: s.read_area(0, 0, bad, 10, 10, 10),
+                lambda s=slide: s.read_area(0, 0, 10, 10, 10, bad),
+                lambda s=slide: s.read_square(0, 0, bad, 10),
+                lambda s=slide: s.thumbnail(bad),
+            ):
+                with pytest.raises(SlideError):
+                    read()
+
+
+def test_sizes_and_places_out_of_all_bounds(jpeg_slide: Path, lossless_slide: Path) -> None:
+    for path in (jpeg_slide, lossless_slide):
+        with open_slide(path) as slide:
+            for read in (
+                lambda s=slide: s.read_area(0, 0, 0, 0, 10, 10),
+                lambda s=slide: s.read_area(100, 100, -50, -50, 10, 10),
+                lambda s=slide: s.read_area(0, 0, 1e300, 1e-300, 10, 10),
+                lambda s=slide: s.read_area(0, 0, 1e12, 1e-3, 10, 10),
+                lambda s=slide: s.read_region(0, 0, 0, 10.5, 10),
+                lambda s=slide: s.thumbnail(0),
+                lambda s=slide: s.thumbnail(-3),
+            ):
+                with pytest.raises(SlideError):
+                    read()
+            for far in (2**31, 2**32 + 100, 2**63, 2**64, 2**64 + 100, 10**30, -(2**64), -(10**30)):
+                assert (slide.read_region(far, far, 0, 10, 10) == 255).all()
+                assert (slide.read_area(far, 0, 50.0, 50.0, 10, 10) == 255).all()
+            assert slide.read_area(100.3, 100.4, 1e-9, 1e-9, 8, 8).std((0, 1)).max() == 0
+
+
+def test_a_name_with_a_null_character_is_refused() -> None:
+    with pytest.raises(SlideError, match="null character"):
+        open_slide("a\0b.svs")
+
+
+@pytest.mark.parametrize("kind", ["tif", "deflate", "png", "jpg"])
+def test_a_file_that_goes_away_has_gone_and_may_come_back(
+    jpeg_slide: Path, lossless_slide: Path, base_pixels: Pixels, tmp_path: Path, kind: str
+) -> None:
+    path, away = tmp_path / f"slide.{kind}", tmp_path / "away"
+    if kind in ("tif", "deflate"):
+        shutil.copy(jpeg_slide if kind == "tif" else lossless_slide, path)
+    else:
+        Image.fromarray(base_pixels).save(path)
+    with open_slide(path) as slide:
+        path.rename(away)
+        for _ in range(2):
+            with pytest.raises(SlideError, match=rf"^slide\.{kind} has gone while it was read; is the drive"):
+                slide.read_region(300, 300, 0, 200, 200)
+        away.rename(path)
+        assert slide.read_region(300, 300, 0, 200, 200).std() > 5
+
+
+def test_the_sentence_holds_no_paths_of_a_librarys_sources() -> None:
+    words = openslide_backend._one_line(ValueError("../subprojects/libtiff/tif_read.c:88: TIFFReadRawTile: Read error"))
+    assert words == "TIFFReadRawTile: Read error"
+    assert openslide_backend._one_line(ValueError("Couldn't open a.ndpi: it is shut.")) == (
+        "Couldn't open a.ndpi: it is shut"
+    )
 
 
 def test_tile_cache_keeps_its_budget(jpeg_slide: Path) -> None:
