@@ -247,7 +247,7 @@ def run_size(args: argparse.Namespace, source: Source, count: int) -> dict[str, 
             from archive_phrases import measure_phrases
 
             result: dict[str, Any] = json.loads(kept_result.read_text(encoding="utf-8"))
-            result["phrases"] = measure_phrases(folder / "archive")
+            result["phrases"] = measure_phrases(folder / "archive", args.model)
         else:
             result = measure(folder, data)
         kept_result.write_text(json.dumps(result), encoding="utf-8")
@@ -266,6 +266,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=STAGES, default="all")
     parser.add_argument("--until", type=int, metavar="N", help="build only so many")
     parser.add_argument("--no-others", action="store_true", help="leave faiss and usearch out")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="the source's model, if it is no longer the bundled")
     parser.add_argument("--plot", type=Path, metavar="FILE.png")
     args = parser.parse_args()
     source = read_source(args.source)

@@ -11,6 +11,7 @@ import numpy as np
 
 from lile_engine.archive import CaptionRow, open_archive
 from lile_engine.model.load import load_model
+from lile_engine.model.protocol import ImageTextModel
 from lile_engine.phantom import TISSUES
 from lile_engine.phantom.captions import phrases
 from lile_engine.retrieval.encode import encode_query
@@ -27,14 +28,12 @@ def milliseconds(work: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def prepare_phrases(folder: Path) -> list[str]:
+def prepare_phrases(folder: Path, model: ImageTextModel) -> list[str]:
     """The phrases to ask; they are also put into the archive as captions, since hits name their nearest one."""
     asked = sorted({phrase for tissue in TISSUES for phrase in phrases(tissue)})
     with open_archive(folder) as archive:
         if archive.summary().captions:
             return asked
-        path = archive.status().model_path
-    model = load_model(path, "cpu")
     with open_archive(folder, write=True) as archive:
         encoded = model.encode_texts(asked)
         rows = [CaptionRow(0, phrase) for phrase in asked]
@@ -42,11 +41,15 @@ def prepare_phrases(folder: Path) -> list[str]:
     return asked
 
 
-def measure_phrases(folder: Path) -> dict[str, float]:
-    """Milliseconds: encoding a phrase; phrase to 20 tiles without re-ranking; the first 16 and all 50 pairs; both."""
-    asked = prepare_phrases(folder)
+def measure_phrases(folder: Path, model_folder: Path | None = None) -> dict[str, float]:
+    """Milliseconds: encoding a phrase; phrase to 20 tiles without re-ranking; the first 16 and all 50 pairs; both.
+
+    ``model_folder``: the archive's model, where it lies elsewhere by now (an earlier version of the bundled one).
+    """
     with open_archive(folder) as archive:
-        model = load_model(archive.status().model_path, "cpu")
+        model = load_model(model_folder or archive.status().model_path, "cpu")
+    asked = prepare_phrases(folder, model)
+    with open_archive(folder) as archive:
         queries = [Query(texts=(WeightedText(phrase),)) for phrase in asked]
         for query in queries[:5]:
             search(archive, model, query)

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from lile_engine.archive.filesystem import network_type
-from lile_engine.archive.rows import CaptionRow, SlideRow
+from lile_engine.archive.rows import CaptionRow, RunRecord, RunSlide, SlideRow
 from lile_engine.errors import ArchiveError
 from lile_engine.model.protocol import ModelIdentity
 from lile_engine.paths import ARCHIVE_DATABASE, open_private
@@ -170,6 +170,22 @@ def active_space(connection: sqlite3.Connection) -> tuple[int, ModelIdentity, st
         raise ArchiveError("The making of this archive was interrupted; run the same `lile archive init` again.")
     space, model, path = found
     return int(space), ModelIdentity(**json.loads(model)), path
+
+
+def run_records(connection: sqlite3.Connection, last: int) -> list[RunRecord]:
+    """The last runs, newest first; none from tables that are older than runs."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'run_slides'").fetchone() is None:
+        return []
+    runs = connection.execute(
+        "SELECT id, kind, started, seconds FROM runs ORDER BY id DESC LIMIT ?", (last,)
+    ).fetchall()
+    return [RunRecord(kind, started, seconds, _run_slides(connection, run)) for run, kind, started, seconds in runs]
+
+
+def _run_slides(connection: sqlite3.Connection, run: int) -> tuple[RunSlide, ...]:
+    columns = "path, state, tiles, seconds, message, slide_id"
+    rows = connection.execute(f"SELECT {columns} FROM run_slides WHERE run_id = ? ORDER BY rowid", (run,))
+    return tuple(RunSlide(*row) for row in rows)
 
 
 def slide_row(row: tuple[Any, ...], complete: bool = False) -> SlideRow:

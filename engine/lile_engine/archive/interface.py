@@ -17,6 +17,7 @@ from lile_engine.archive.rows import (
     Ids,
     Kind,
     Neighbours,
+    RunRecord,
     RunSlide,
     SearchFilter,
     SlideRow,
@@ -93,6 +94,10 @@ class Archive(Protocol):
 
     def tiles_of_slide(self, slide_id: int, mpp: float | None = None) -> tuple[Ids, Ids, Ids]:
         """(ids int64 [n], xy int64 [n, 2], size int64 [n]) of a slide, at one mpp if given."""
+        ...
+
+    def runs(self, last: int) -> list[RunRecord]:
+        """The reports of the last runs, newest first."""
         ...
 
     def grids_of_slide(self, slide_id: int) -> list[tuple[float, int, float]]:

@@ -30,6 +30,7 @@ from lile_engine.archive.rows import (
     Ids,
     Kind,
     Neighbours,
+    RunRecord,
     SearchFilter,
     SlideRow,
     TileRow,
@@ -250,6 +251,11 @@ class LocalArchive:
         """Every caption, in the order they came."""
         rows = self._db.execute(f"SELECT {db.CAPTION_COLUMNS} FROM captions ORDER BY id").fetchall()
         return [db.caption_row(row) for row in rows]
+
+    @guarded
+    def runs(self, last: int) -> list[RunRecord]:
+        """The reports of the last runs, newest first."""
+        return db.run_records(self._db, last)
 
     # ---- vectors and tokens ----------------------------------------------------------------------------------------
 

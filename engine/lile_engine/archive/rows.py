@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -141,6 +142,37 @@ class RunSlide:
     seconds: float = 0.0
     message: str = ""
     slide_id: int | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run that was kept: when it began (UTC), how long it took, and what became of each slide."""
+
+    kind: str
+    started: str
+    seconds: float
+    slides: tuple[RunSlide, ...]
+
+    def to_text(self) -> str:
+        """For a person: a line per slide, then the sum."""
+        return run_text(self.slides, self.seconds, f"{self.kind} of {self.started[:19].replace('T', ' ')} UTC: ")
+
+
+def run_text(slides: Sequence[RunSlide], seconds: float, head: str = "") -> str:
+    """A line per slide, then the sum after ``head``."""
+    lines = [
+        f"{slide.state:9} {slide.tiles:7} tiles {slide.seconds:8.1f} s  {slide.path}"
+        + (f"  ({slide.message})" if slide.message else "")
+        for slide in slides
+    ]
+    tiles = sum(slide.tiles for slide in slides if slide.state != "skipped")
+    failed = sum(slide.state == "failed" for slide in slides)
+    lines.append(
+        f"{head}{len(slides)} slides, {tiles} new tiles in {seconds:.1f} s"
+        + (f", {tiles / seconds:.0f} tiles/s" if seconds > 0 and tiles else "")
+        + (f", {failed} failed" if failed else "")
+    )
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,12 @@ def _add_archive_actions(actions: argparse._SubParsersAction[argparse.ArgumentPa
     add_output_options(status)
     status.set_defaults(run=_status)
 
+    runs = actions.add_parser("runs", help="what the last runs of indexing did, slide by slide")
+    _add_dir(runs)
+    runs.add_argument("--last", type=int, default=1, metavar="N", help="so many runs, the newest first")
+    add_output_options(runs)
+    runs.set_defaults(run=_runs)
+
     check = actions.add_parser("check", help="read everything and compare it with its checksums")
     _add_dir(check)
     check.add_argument("--repair", action="store_true", help="mend what is found")
@@ -149,6 +155,16 @@ def _status(args: argparse.Namespace) -> int:
     return 0
 
 
+def _runs(args: argparse.Namespace) -> int:
+    from lile_engine.archive import open_archive
+
+    with open_archive(args.dir) as archive:
+        runs = archive.runs(max(1, args.last))
+    text = "\n\n".join(run.to_text() for run in runs) or "nothing was indexed yet"
+    emit_result(args, {"archive": str(args.dir), "runs": to_plain(runs)}, text)
+    return 0
+
+
 def _check(args: argparse.Namespace) -> int:
     from lile_engine.archive.check import check_archive
     from lile_engine.errors import ArchiveError
@@ -204,8 +220,9 @@ def _reembed(args: argparse.Namespace) -> int:
 
 def _index(args: argparse.Namespace) -> int:
     from lile_engine.errors import SlideError
-    from lile_engine.retrieval.indexing import index_slides, watch_folder
+    from lile_engine.retrieval.indexing import index_slides
     from lile_engine.retrieval.metadata import SlideMetadata
+    from lile_engine.retrieval.watching import watch_folder
     from lile_engine.slides import TileSpec
 
     if not args.slides and args.watch is None:
@@ -236,7 +253,7 @@ def _index(args: argparse.Namespace) -> int:
     if args.slides:
         run(args.slides)
     if args.watch is not None:
-        watch_folder(args.watch, run)
+        watch_folder(args.watch, run, tell=lambda sentence: emit_event(args, "warning", message=sentence))
     return 0
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lile_engine.archive import RunSlide, SlideRow, WritableArchive, open_archive
-from lile_engine.errors import ArchiveError, ArchiveLockedError, Cancelled, ConfigError, ModelError, SlideError
+from lile_engine.archive.rows import run_text
+from lile_engine.errors import ArchiveError, Cancelled, ConfigError, ModelError, SlideError
 from lile_engine.model.protocol import ImageTextModel
 from lile_engine.paths import printable
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
@@ -28,7 +27,6 @@ from lile_engine.slides.mpp import LEAST_MPP, MOST_MPP, find_mpp, is_plausible
 SLIDE_ENDINGS = frozenset(
     ".svs .tif .tiff .ndpi .vms .vmu .scn .mrxs .svslide .bif .dcm .czi .jpg .jpeg .png .bmp .ome.tif".split()  # noqa: SIM905
 )
-WATCH_SECONDS = 5.0  # between two looks; a file counts as whole when it did not change between them
 _LIST_ENDINGS = frozenset({".txt", ".lst", ".list"})
 
 
@@ -49,16 +47,7 @@ class IndexReport:
 
     def to_text(self) -> str:
         """The report for a person: a line per slide, then the sum."""
-        lines = [
-            f"{slide.state:9} {slide.tiles:7} tiles {slide.seconds:8.1f} s  {slide.path}"
-            + (f"  ({slide.message})" if slide.message else "")
-            for slide in self.slides
-        ]
-        lines += [f"note: {note}" for note in self.notes]
-        rate = f", {self.tiles / self.seconds:.0f} tiles/s" if self.seconds > 0 and self.tiles else ""
-        failed = f", {len(self.failed)} failed" if self.failed else ""
-        lines.append(f"{len(self.slides)} slides, {self.tiles} new tiles in {self.seconds:.1f} s{rate}{failed}")
-        return "\n".join(lines)
+        return "\n".join([run_text(self.slides, self.seconds), *(f"note: {note}" for note in self.notes)])
 
 
 @dataclass(frozen=True)
@@ -85,7 +74,7 @@ def expand_paths(paths: Sequence[Path | str]) -> list[Path]:
     while waiting:
         path = waiting.pop()
         if os.path.isdir(path):
-            inside = [file for file in sorted(path.rglob("*")) if _looks_like_slide(file)]
+            inside = [file for file in sorted(path.rglob("*")) if looks_like_slide(file)]
             empty += [] if inside else [path]
             found.update(dict.fromkeys(inside or [path]))
         elif path.suffix.lower() in _LIST_ENDINGS and os.path.isfile(path):
@@ -110,7 +99,8 @@ def _nothing_in(folder: Path) -> str:
     return f"There is no slide in the folder {folder}; known endings are .svs, .tif, .ndpi, ..."
 
 
-def _looks_like_slide(file: Path) -> bool:
+def looks_like_slide(file: Path) -> bool:
+    """Whether a file in a folder is tried as a slide: it has a known ending and is not hidden."""
     return file.suffix.lower() in SLIDE_ENDINGS and not file.name.startswith(".") and os.path.isfile(file)
 
 
@@ -311,33 +301,3 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}"
     return str(error) or type(error).__name__
-
-
-def watch_folder(folder: Path, run: Callable[[list[Path]], object], cancel: CancelToken | None = None) -> None:
-    """Calls ``run`` with the slides that have arrived in a folder, whole (their size has come to rest), until
-    cancelled or interrupted. While another writes to the archive they wait. Raises `SlideError` if the folder is not
-    there to begin with."""
-    if not folder.is_dir():
-        raise SlideError(f"There is no folder {folder} to watch.")
-    sizes: dict[Path, tuple[int, int]] = {}
-    done: dict[Path, tuple[int, int]] = {}
-    waiting = threading.Event()
-    cancel = cancel or CancelToken()
-    while not cancel.cancelled:
-        now: dict[Path, tuple[int, int]] = {}
-        for file in sorted(folder.rglob("*")):
-            with contextlib.suppress(OSError):  # it went while the folder was read
-                if _looks_like_slide(file):
-                    now[file] = (file.stat().st_size, file.stat().st_mtime_ns)
-        ready = [file for file, stamp in now.items() if sizes.get(file) == stamp and done.get(file) != stamp]
-        if ready:
-            try:
-                run(ready)
-            except ArchiveLockedError as error:
-                logging.getLogger(__name__).warning("%s", error)
-                ready = []  # their turn comes when the lock is free
-            except SlideError as error:
-                logging.getLogger(__name__).warning("%s", error)
-            done.update((file, now[file]) for file in ready)
-        sizes = now
-        waiting.wait(WATCH_SECONDS)

@@ -89,7 +89,9 @@ class SlideMetadata:
 
 
 def _dicom_case(properties: dict[str, str]) -> str | None:
-    for name in ("dicom.AccessionNumber", "dicom.ContainerIdentifier", "dicom.PatientID"):
+    """The accession number is a laboratory's name of a case; a study holds the slides of one where both names were
+    taken out of the file. (The container is one glass slide.)"""
+    for name in ("dicom.AccessionNumber", "dicom.PatientID", "dicom.StudyInstanceUID"):
         if properties.get(name, "").strip():
             return properties[name].strip()
     return None

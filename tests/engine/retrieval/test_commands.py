@@ -30,6 +30,15 @@ def test_the_line_from_nothing_to_an_answer(
     assert (code, json.loads(out)["added"]) == (0, 2)
     assert [row["line"] for row in json.loads(out)["bad"]] == [2]
     assert err == "", "with --json the document says it all"
+    code, out, _ = lile("archive", "runs", archive)
+    assert code == 0
+    assert out.splitlines()[-1].endswith(" tiles/s")
+    assert out.splitlines()[-1].startswith("index of 20")
+    assert sum(line.startswith("done") for line in out.splitlines()) == 3
+    lile("index", archive, slides[0])
+    code, out, _ = lile("archive", "runs", archive, "--last", "9", "--json")
+    runs = json.loads(out)["runs"]
+    assert [[slide["state"] for slide in run["slides"]] for run in runs] == [["skipped"], ["done"] * 3]
     code, out, _ = lile("archive", "status", archive, "--json")
     status = json.loads(out)
     assert (status["slides"], status["tiles"], status["captions"]) == (3, 198, 2)

@@ -17,10 +17,11 @@ from lile_engine.archive.check import check_archive
 from lile_engine.errors import ArchiveError, ArchiveLockedError, Cancelled, ConfigError, DataError, SlideError
 from lile_engine.progress import CancelToken, Progress
 from lile_engine.retrieval.heatmap import heatmap
-from lile_engine.retrieval.indexing import expand_paths, index_slides, watch_folder
+from lile_engine.retrieval.indexing import expand_paths, index_slides
 from lile_engine.retrieval.metadata import SlideMetadata
 from lile_engine.retrieval.reembedding import reembed
 from lile_engine.retrieval.regions import embed_tiles
+from lile_engine.retrieval.watching import watch_folder
 from lile_engine.slides import Slide, TileSpec, open_slide, tile_grid
 from tests.engine.retrieval.conftest import draw_slide
 
@@ -223,6 +224,16 @@ def test_dicom_says_the_case_where_nobody_else_does(tmp_path: Path) -> None:
     assert SlideMetadata().of(tmp_path / "x.dcm", {"dicom.PatientID": "P1"}).case == "P1"
     assert SlideMetadata(None, "^(x)").of(tmp_path / "x.dcm", dicom).case == "x"
     assert SlideMetadata().of(tmp_path / "x.dcm", {"dicom.PatientID": ""}).case is None
+    container = {"dicom.ContainerIdentifier": "SLIDE_1"}  # names a glass slide, and the same one in many places
+    assert SlideMetadata().of(tmp_path / "x.dcm", container).case is None
+
+
+def test_a_dicom_file_without_names_belongs_to_its_study(real_data: Path) -> None:
+    path = real_data / "odd" / "boxes_0.dcm"
+    with open_slide(path) as slide:
+        assert slide.info.properties["dicom.PatientID"] == ""
+        case = SlideMetadata().of(path, slide.info.properties).case
+        assert case == slide.info.properties["dicom.StudyInstanceUID"]
 
 
 def test_bad_metadata_are_one_sentence(tmp_path: Path) -> None:
@@ -285,9 +296,9 @@ def test_reembedding_switches_when_all_slides_are_in_reach(
 
 
 def test_a_watched_folder_hands_over_what_has_come_to_rest(slides: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    from lile_engine.retrieval import indexing
+    from lile_engine.retrieval import watching
 
-    monkeypatch.setattr(indexing, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "WATCH_SECONDS", 0.01)
     cancel, came = CancelToken(), []
 
     def run(paths: list[Path]) -> None:
@@ -304,19 +315,23 @@ def test_a_watched_folder_hands_over_what_has_come_to_rest(slides: list[Path], m
 
 
 def test_a_watched_folder_waits_while_another_writes(slides: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    from lile_engine.retrieval import indexing
+    from lile_engine.retrieval import watching
 
-    monkeypatch.setattr(indexing, "WATCH_SECONDS", 0.01)
-    cancel, came = CancelToken(), []
+    monkeypatch.setattr(watching, "WATCH_SECONDS", 0.01)
+    cancel, came, told = CancelToken(), [], []
 
     def run(paths: list[Path]) -> None:
         came.append(paths)
         if len(came) < 3:
             raise ArchiveLockedError("The archive is being written by another process; wait until it has finished.")
         cancel.cancel()
+        raise SlideError("No slide could be indexed: broken.svs is empty.")
 
-    watch_folder(slides[0].parent, run, cancel)
+    watch_folder(slides[0].parent, run, cancel, told.append)
     assert came == [slides] * 3
+    assert [sentence.split(";")[0] for sentence in told] == [
+        "The archive is being written by another process", "No slide could be indexed: broken.svs is empty.",
+    ]  # fmt: skip
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only here may a name be any bytes")
