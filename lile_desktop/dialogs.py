@@ -130,7 +130,7 @@ class PropertiesDialog(QDialog):
         self.table.setToolTip(tr("Select and copy with Ctrl+C"))
         for row, (name, value) in enumerate(facts):
             self.table.setItem(row, 0, QTableWidgetItem(name))
-            cell = QTableWidgetItem(value)
+            cell = QTableWidgetItem(" ".join(value.split()))
             cell.setToolTip(value)
             self.table.setItem(row, 1, cell)
         self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -154,6 +154,7 @@ class PropertiesDialog(QDialog):
     def _add_picture(self, name: str) -> None:
         box = QVBoxLayout()
         box.setSpacing(GRID // 2)
+        box.addStretch(1)  # buttons, pictures and names stand on one line, however high each is
         picture = QLabel()
         picture.setFixedHeight(PICTURE_PX)
         picture.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom)
@@ -174,7 +175,6 @@ class PropertiesDialog(QDialog):
                 tr("May show the patient's name"),
                 lambda: self._fetch(self._info.path, name, show),
             )
-            button.setFixedHeight(PICTURE_PX)  # it stands where the picture will, so that all of them are in line
             button.clicked.connect(button.hide)
             button.clicked.connect(picture.show)
             box.addWidget(button)
@@ -191,7 +191,7 @@ def slide_facts(info: SlideInfo) -> list[tuple[str, str]]:
     levels = ", ".join(f"{level.width} × {level.height}" for level in info.levels)
     main = [
         (tr("File"), info.path),
-        (tr("Format"), f"{info.format}" + (f", {info.vendor}" if info.vendor else "")),
+        (tr("Format"), ", ".join(dict.fromkeys(part for part in (info.format, info.vendor) if part))),
         (tr("Size"), tr("{0} × {1} px").format(info.width, info.height)),
         (tr("Scale"), scale_text(info)),
         (tr("Magnification"), f"{info.magnification:g}x" if info.magnification else tr("not known")),

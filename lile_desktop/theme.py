@@ -187,7 +187,7 @@ QListView::item {{ border-radius: 4px; }}
 QListView::item:hover {{ background: {t.hover}; }}
 QListView::item:selected {{ background: {t.selected}; color: {t.text}; }}
 QTableView {{ gridline-color: {t.line}; }}
-QTableView::item {{ padding: 4px 8px; }}
+QTableView::item {{ padding: 4px 5px; }}
 QHeaderView {{ background: transparent; }}
 QHeaderView::section {{ background: transparent; border: none; border-bottom: 1px solid {t.line}; padding: 4px 8px;
   color: {t.quiet}; font-size: {small:.1f}pt; }}

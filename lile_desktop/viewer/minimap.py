@@ -12,7 +12,7 @@ from lile_desktop.viewer.view_state import ViewState, to_slide
 LONGEST = 176  # logical pixels of the longer side
 FAINT = 0.7  # opacity while the mouse is elsewhere: tissue below it is still seen
 CORNERS = (Qt.Corner.TopRightCorner, Qt.Corner.TopLeftCorner, Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner)
-ABOVE_BAR_PX = 48  # room for scale bar and position below it
+ABOVE_BAR_PX = 64  # room below it for scale bar, position and legend
 LEAST_BOX = 6.0  # the view is drawn at least this large
 
 

@@ -11,7 +11,7 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPen
 
 from lile_desktop.viewer.colormaps import colormap
-from lile_desktop.viewer.scale_bar import INK, MARGIN, paint_plate, text_font
+from lile_desktop.viewer.scale_bar import CORNER_HEIGHT, INK, MARGIN, paint_plate, text_font
 from lile_desktop.viewer.tile_painter import view_transform
 from lile_desktop.viewer.view_state import ViewState, to_slide, visible_rect
 from lile_engine.later import later
@@ -23,6 +23,7 @@ else:
     np = later("numpy")
 
 LEGEND_WIDTH = 160.0
+LEGEND_BESIDE_PX = 704  # a view as wide as this has room for it beside scale bar and position
 LEAST_GRID_PX = 10.0  # tiles smaller than this on the screen get no grid
 DIM = QColor(24, 24, 26, 200)
 
@@ -187,10 +188,11 @@ def paint_grid(painter: QPainter, view: ViewState, step: float, width: int, heig
 
 
 def paint_legend(painter: QPainter, view: ViewState, overlay: RasterOverlay) -> None:
-    """Colour bar with its range and title in the lower right corner."""
+    """Colour bar with its range and title in the lower right corner; in a narrow view above the scale bar."""
     font = text_font(painter.font())
     metrics = QFontMetricsF(font)
-    plate = QRectF(view.width - MARGIN - LEGEND_WIDTH - 24, view.height - MARGIN - 56, LEGEND_WIDTH + 24, 56)
+    bottom = view.height - MARGIN - (CORNER_HEIGHT + 8 if view.width < LEGEND_BESIDE_PX else 0)
+    plate = QRectF(view.width - MARGIN - LEGEND_WIDTH - 24, bottom - 56, LEGEND_WIDTH + 24, 56)
     bar = QRectF(plate.left() + 12, plate.top() + 26, LEGEND_WIDTH, 8)
     table = colormap(overlay.colormap)
     gradient = QImage(256, 1, QImage.Format.Format_RGB32)

@@ -14,6 +14,7 @@ from lile_engine.slides import SlideInfo
 
 BAR_PX = 160.0  # the bar is at most this wide
 MARGIN = 16.0
+CORNER_HEIGHT = 40.0
 PLATE = QColor(20, 20, 22, 168)  # the ground under text on the picture, readable over white and over dark
 INK = QColor(245, 245, 245)
 
@@ -115,13 +116,12 @@ def paint_corner(painter: QPainter, view: ViewState, info: SlideInfo, cursor: tu
     font = text_font(painter.font())
     metrics = QFontMetricsF(font)
     bar_width = max(bar.width, metrics.horizontalAdvance(bar.label))
-    height = 40.0
     room = view.width - 2 * MARGIN - bar_width - 48
     # Where not all of it has room, the position goes first; a narrow canvas shows the bar alone.
     texts = (status_text(view, info, cursor), status_text(view, info, None))
     text = next((one for one in texts if metrics.horizontalAdvance(one) <= room), "")
     wide = bar_width + 24 + (metrics.horizontalAdvance(text) + 24 if text else 0)
-    plate = QRectF(MARGIN, view.height - MARGIN - height, wide, height)
+    plate = QRectF(MARGIN, view.height - MARGIN - CORNER_HEIGHT, wide, CORNER_HEIGHT)
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     paint_plate(painter, plate)

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from PySide6.QtGui import QColor, QImage, QPainter
 
+from lile_desktop.viewer import RasterOverlay
+from lile_desktop.viewer.overlays import paint_legend
 from lile_desktop.viewer.scale_bar import (
     area_text,
     length_text,
@@ -83,3 +86,17 @@ def test_a_narrow_view_drops_the_position_first_then_all_but_the_bar(
     assert full > short
     assert inked(short + 40, far) == short
     assert inked(200, far) < short
+
+
+@pytest.mark.parametrize(("width", "beside"), [(900, True), (360, False)])
+def test_the_legend_never_covers_the_scale_bar(width: int, beside: bool, qapp: object) -> None:
+    image = QImage(width, 400, QImage.Format.Format_RGB32)
+    image.fill(QColor(255, 255, 255))
+    painter = QPainter(image)
+    overlay = RasterOverlay(np.linspace(0, 1, 4, dtype=np.float32).reshape(2, 2), 0, 0, 500, 500, title="Heat map: fat")
+    paint_legend(painter, ViewState(2000, 2000, 0.5, width, 400), overlay)
+    painter.end()
+    corner_rows = range(400 - 16 - 40, 400 - 16)
+    inked = {y for y in range(400) for x in range(width) if image.pixelColor(x, y) != QColor(255, 255, 255)}
+    assert inked
+    assert bool(inked.intersection(corner_rows)) is beside
