@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lile_desktop.text import tr
+from lile_engine.outside import OUTSIDE_PHRASE, OUTSIDE_PICTURE
 
 if TYPE_CHECKING:
     from lile_engine.answers import Answer
     from lile_engine.retrieval.results import Hit
-
-OUTSIDE_WARNING = 0.8  # from here on a picture or phrase counts as outside what the model has learned, and is told
 
 
 @dataclass(frozen=True)
@@ -25,8 +24,10 @@ class AnswerTexts:
 
 
 def is_outside(hit: Hit) -> bool:
-    """Whether the hit lies so far from what the model has learned that its score means little."""
-    return hit.outside is not None and hit.outside >= OUTSIDE_WARNING
+    """Whether the hit lies so far from what the model has learned that its score means little. A caption bears the
+    question's own distance, of words perhaps: there the answer's warning tells of a region."""
+    limit = OUTSIDE_PHRASE if hit.kind == "caption" else OUTSIDE_PICTURE
+    return hit.outside is not None and hit.outside >= limit
 
 
 def slide_stem(hit: Hit) -> str:
@@ -85,7 +86,7 @@ def hit_tooltip(hit: Hit) -> str:
 
 
 def _phrase_warning(answer: Answer) -> str:
-    if answer.phrase_outside is None or answer.phrase_outside < OUTSIDE_WARNING:
+    if answer.phrase_outside is None or answer.phrase_outside < OUTSIDE_PHRASE:
         return ""
     return tr("These answers may be outside what the model has learned: nothing it knows is like this phrase.")
 
@@ -113,7 +114,7 @@ def answer_texts(answer: Answer, mpps: tuple[float, ...] = ()) -> AnswerTexts:
     warnings = []
     if state is not None and state.failed:
         warnings.append(tr("{0} tiles could not be read.").format(len(state.failed)))
-    if state is not None and state.outside is not None and state.outside >= OUTSIDE_WARNING:
+    if state is not None and state.outside is not None and state.outside >= OUTSIDE_PICTURE:
         warnings.append(
             tr("These answers may be outside what the model has learned: this tissue is unlike its pictures.")
         )

@@ -9,7 +9,6 @@ import pytest
 
 from lile_desktop.asker import Subject, located, place_of, subject_of
 from lile_desktop.hits import (
-    OUTSIDE_WARNING,
     answer_texts,
     card_line,
     card_title,
@@ -25,6 +24,7 @@ from lile_desktop.training import TrainRequest, check_request, suggested_name, t
 from lile_desktop.words import PhraseWord, split_words, telling_words
 from lile_engine.answers import Answer, AttentionAnswer, HeatAnswer, PatchPlace, RegionState, RegionTiles
 from lile_engine.errors import SlideError
+from lile_engine.outside import OUTSIDE_PICTURE
 from lile_engine.paths import models_dir
 from lile_engine.retrieval.results import Hit
 from lile_engine.slides import Region, SlideInfo, Tile, TileSpec
@@ -128,7 +128,7 @@ def test_a_phrase_outside_the_training_is_warned_about() -> None:
 def test_a_region_unlike_the_training_is_warned_about() -> None:
     unlike = Answer(4, region=REGION.region, state=RegionState(TILES, ("a tile",), 0.97), final=True)
     assert "These answers may be outside what the model has learned" in answer_texts(unlike).warning
-    usual = Answer(4, region=REGION.region, state=RegionState(TILES, (), OUTSIDE_WARNING - 0.01), final=True)
+    usual = Answer(4, region=REGION.region, state=RegionState(TILES, (), OUTSIDE_PICTURE - 0.01), final=True)
     assert answer_texts(usual).warning == ""
     assert "1 tiles could not be read" in answer_texts(unlike).warning
 

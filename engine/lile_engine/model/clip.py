@@ -86,6 +86,11 @@ class ClipRuntime:
         scale = float(self._model.logit_scale.float().exp())
         return scale, scale
 
+    @property
+    def picture_mean(self) -> Floats | None:
+        """None: such a folder does not say what it was trained on."""
+        return None
+
     def encode_images(self, pixels: Pixels) -> ImageEncoding:
         pixels = resized(pixels, self.identity.input_px)
 

@@ -102,6 +102,11 @@ class ImageTextModel(Protocol):
         """How many candidates of stage one are re-ranked."""
         ...
 
+    @property
+    def picture_mean(self) -> Floats | None:
+        """Mean vector [d] of the pictures that the model learned from; None where it does not know."""
+        ...
+
     def encode_images(self, pixels: Pixels) -> ImageEncoding:
         """Embeds uint8 RGB [B, H, W, 3]; other sizes than ``identity.input_px`` are resized."""
         ...

@@ -47,6 +47,10 @@ class LileRuntime:
         first, second = self._model.scales
         return float(first), float(second)
 
+    @property
+    def picture_mean(self) -> Floats | None:
+        return None if self._reference is None else self._reference.mean
+
     def encode_images(self, pixels: Pixels) -> ImageEncoding:
         pixels = resized(pixels, self.identity.input_px)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from lile_engine.errors import ModelError
 from lile_engine.model.reference import build_reference, load_reference, save_reference, with_phrases
@@ -62,6 +63,27 @@ def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
         assert (before is None) == (after is None)
         if before is not None and after is not None:
             np.testing.assert_allclose(after, before, atol=1e-3)
+
+
+def test_the_mean_of_what_was_learned_travels_along(tmp_path: Path) -> None:
+    reference = build_reference(IMAGES)
+    np.testing.assert_allclose(reference.mean, IMAGES.mean(axis=0), atol=1e-6)
+    save_reference(reference, tmp_path)
+    again = load_reference(tmp_path, 16)
+    assert again is not None
+    np.testing.assert_allclose(again.mean, reference.mean)
+    assert again.nearest == reference.nearest
+
+
+def test_a_file_from_before_the_mean_is_read(tmp_path: Path) -> None:
+    save_reference(build_reference(IMAGES), tmp_path)
+    file = tmp_path / "reference.safetensors"
+    arrays = load_file(file)
+    save_file({name: arrays[name] for name in ("vectors", "scale")}, file)
+    again = load_reference(tmp_path, 16)
+    assert again is not None
+    assert again.nearest == 5
+    np.testing.assert_allclose(again.mean, arrays["vectors"].astype(np.float32).mean(axis=0), atol=1e-6)
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:

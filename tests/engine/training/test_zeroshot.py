@@ -12,6 +12,7 @@ import pytest
 from lile_engine.cli import main
 from lile_engine.errors import DataError
 from lile_engine.model.load import load_model
+from lile_engine.model.protocol import ImageEncoding, ModelIdentity, TextEncoding
 from lile_engine.training.zeroshot import balanced_accuracy, classify, read_labels
 
 
@@ -22,6 +23,38 @@ def test_probabilities_of_every_class_sum_to_one(tiny_model: Path) -> None:
     assert table.shape == (2, 3)
     assert np.allclose(table.sum(1), 1, atol=1e-6)
     assert outside.shape == (2,)
+
+
+class Leaning:
+    """A model of three pictures and words, whose pictures all lean towards the second word."""
+
+    identity = ModelIdentity("0" * 16, "leaning", 3, 1, 1, 8, 0.5)
+    device, alpha, rerank_k = "cpu", 1.0, 10
+
+    def __init__(self, picture_mean: np.ndarray | None) -> None:
+        self.picture_mean = picture_mean
+
+    def encode_images(self, pixels: np.ndarray) -> ImageEncoding:
+        rows = np.array([[0.6, 0.7, 0.1] if p.mean() < 128 else [0.1, 0.9, 0.2] for p in pixels], np.float32)
+        return ImageEncoding(
+            rows / np.linalg.norm(rows, axis=1, keepdims=True), np.zeros((len(pixels), 1, 1), np.float32)
+        )
+
+    def encode_texts(self, texts: list[str]) -> TextEncoding:
+        vectors = np.eye(3, dtype=np.float32)[[("one", "two", "three").index(t) for t in texts]]
+        return TextEncoding(vectors, np.zeros((len(texts), 1, 1), np.float32), np.ones((len(texts), 1), bool), [])
+
+    def outside(self, vectors: np.ndarray) -> np.ndarray:
+        return np.zeros(len(vectors), np.float32)
+
+
+def test_what_a_phrase_shares_with_every_picture_does_not_count() -> None:
+    images = [np.full((8, 8, 3), 90, np.uint8), np.full((8, 8, 3), 200, np.uint8)]
+    labels = {name: [name] for name in ("one", "two", "three")}
+    plain, _ = classify(Leaning(None), images, labels)
+    assert plain.argmax(1).tolist() == [1, 1]
+    table, _ = classify(Leaning(np.array([0.3, 0.8, 0.2], np.float32)), images, labels)
+    assert table.argmax(1).tolist() == [0, 1]
 
 
 def test_command_keeps_the_order(
