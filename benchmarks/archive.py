@@ -206,7 +206,8 @@ def measure(folder: Path, data: Data) -> dict[str, Any]:
 def table(results: list[dict[str, Any]]) -> None:
     """Prints what was found."""
     names = [
-        "insert_per_s", "bare_insert_per_s", "insert_ratio", "insert_cpu_ratio", "last_block_ratio",
+        "insert_per_s", "bare_insert_per_s", "insert_per_cpu_s", "bare_insert_per_cpu_s", "insert_ratio",
+        "insert_cpu_ratio", "last_block_ratio",
         "last_block_cpu_ratio", "recall10", "bare_recall10", "p50", "bare_p50",
         "p50_ratio", "p95", "bare_p95", "p95_ratio", "open_s", "bare_open_s", "open_ratio", "memory_mb",
         "bare_memory_mb", "memory_ratio", "metadata_20_ms", "tokens_20_ms", "bytes_per_tile",
@@ -218,7 +219,7 @@ def table(results: list[dict[str, Any]]) -> None:
         cells = [result["filtered"][str(share)] for result in results]
         print(f"filter {share:<15}" + "".join(f"{c['recall20']:7.3f}{c['p50']:7.1f}ms" for c in cells))
     for name in sorted({name for result in results for name in result["others"]}):
-        for value in ("insert_per_s", "p50", "p95", "recall10"):
+        for value in ("insert_per_s", "insert_per_cpu_s", "p50", "p95", "recall10"):
             row = "".join(f"{result['others'].get(name, {}).get(value, float('nan')):16.3f}" for result in results)
             print(f"{name + ' ' + value:22}" + row)
     for name in sorted({name for result in results for name in result.get("phrases", {})}):
@@ -234,7 +235,7 @@ def run_size(args: argparse.Namespace, source: Source, count: int) -> dict[str, 
     try:
         if args.stage == "table":
             measured: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-            return measured
+            return measured | build_rates(folder, count)
         data = prepare(folder, count, source)
         if args.stage in {"all", "build"}:
             build(folder, data, source, min(args.until or count, count))

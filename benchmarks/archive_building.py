@@ -129,6 +129,7 @@ def build_rates(folder: Path, count: int) -> dict[str, float]:
     last = {name: blocks[-1][name] for name in ("ours", "bare")}
     return {
         "insert_per_s": tiles / float(sums["ours"][0]), "bare_insert_per_s": tiles / float(sums["bare"][0]),
+        "insert_per_cpu_s": tiles / float(sums["ours"][1]), "bare_insert_per_cpu_s": tiles / float(sums["bare"][1]),
         "insert_ratio": float(sums["bare"][0] / sums["ours"][0]),
         "insert_cpu_ratio": float(sums["bare"][1] / sums["ours"][1]),
         "last_block_ratio": float(last["bare"][0] / last["ours"][0]),

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 PANELS: tuple[tuple[str, tuple[str, str]], ...] = (
     ("query, median (solid) and 95th percentile (thin), ms", ("p50", "p95")),
-    ("insertion, tiles a second", ("insert_per_s", "")),
+    ("insertion, tiles a second of the processor", ("insert_per_cpu_s", "")),
     ("opening to the first answer, s", ("open_s", "")),
     ("resident memory, MB", ("memory_mb", "")),
 )
