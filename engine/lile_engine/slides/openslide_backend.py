@@ -16,12 +16,11 @@ from PIL import Image
 from lile_engine.errors import SlideError
 from lile_engine.slides.absence import SlideClosedError, raise_if_gone
 from lile_engine.slides.identity import file_identity, series_identity
+from lile_engine.slides.tiff_header import MOST_TILE_PIXELS
 from lile_engine.slides.tiff_tiles import TiffTiles, open_tiff_tiles, tile_cache
 from lile_engine.slides.types import Level, Pixels
 
 _SEVERAL_FILES = frozenset({"dicom", "mirax", "trestle", "hamamatsu-vms", "hamamatsu-vmu"})
-# A file may claim any tile size, and OpenSlide allocates a whole tile (4 bytes a pixel) before it finds out.
-_MOST_TILE_PIXELS = 48_000_000
 _MOST_SIDE = 2**31 - 1
 
 # What the public read_region calls, without turning the pixels over to Pillow and back, which takes as long as some
@@ -95,7 +94,7 @@ class OpenSlideBackend:
             raise SlideError(f"{name} is damaged: the sizes of its levels make no sense; copy it again.")
         for number in range(len(self.levels)):
             sides = [self.properties.get(f"openslide.level[{number}].tile-{side}", "0") for side in ("width", "height")]
-            if int(sides[0]) * int(sides[1]) > _MOST_TILE_PIXELS:
+            if int(sides[0]) * int(sides[1]) > MOST_TILE_PIXELS:
                 raise SlideError(
                     f"{name} has tiles of {sides[0]} x {sides[1]} pixels, too large to read; convert it to a TIFF "
                     "with tiles of 512."
@@ -140,7 +139,7 @@ class OpenSlideBackend:
         handle = self._current()
         try:
             sides = [self.properties.get(f"openslide.associated.{name}.{side}", "0") for side in ("width", "height")]
-            if int(sides[0]) * int(sides[1]) > _MOST_TILE_PIXELS:
+            if int(sides[0]) * int(sides[1]) > MOST_TILE_PIXELS:
                 raise SlideError(
                     f"The {name} image of {self._path.name} is too large ({sides[0]} x {sides[1]} pixels)."
                 )

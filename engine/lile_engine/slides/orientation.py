@@ -33,6 +33,11 @@ def orientation(path: Path, image: Image.Image) -> int:
     return turned if turned in _TRANSPOSED else 1
 
 
+def flips(turned: int) -> tuple[bool, bool]:
+    """Whether an image of this orientation, upright, begins on the left with a stored end, and at the top."""
+    return turned in (2, 3, 6, 7), turned in (3, 4, 7, 8)
+
+
 def turned_image(image: Image.Image, turned: int) -> Image.Image:
     """The image upright; itself where it is."""
     return image.transpose(_TRANSPOSED[turned]) if turned in _TRANSPOSED else image
@@ -42,9 +47,10 @@ def turned_pixels(pixels: Pixels, turned: int) -> Pixels:
     """Stored pixels uint8 [h, w(, 3)] upright; themselves where they are."""
     if turned in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
-    if turned in (3, 4, 7, 8):
+    across, down = flips(turned)
+    if down:
         pixels = pixels[::-1]
-    if turned in (2, 3, 6, 7):
+    if across:
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)
 

@@ -18,11 +18,14 @@ class PillowPixels:
     May be used by several threads.
     """
 
-    def __init__(self, image: Image.Image) -> None:
-        """``image`` is loaded and turned upright, and belongs to this object from now on."""
+    def __init__(self, image: Image.Image, *, zero_is_white: bool = False) -> None:
+        """``image`` is loaded and turned upright, and belongs to this object from now on. ``zero_is_white``: its deep
+        values count from white, which Pillow turns round for 8 bits only."""
         self._image = image
         deep = image.mode == "F" or image.mode.startswith("I")
         self._range = _range_of(image) if deep else (0.0, 255.0)
+        if deep and zero_is_white:
+            self._range = self._range[::-1]
         grey = deep or image.mode in ("1", "L")
         self.shape = (image.height, image.width) if grey else (image.height, image.width, 3)
 

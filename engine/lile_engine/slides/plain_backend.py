@@ -15,14 +15,14 @@ from PIL import Image, TiffTags
 from lile_engine.errors import SlideError
 from lile_engine.slides.absence import SlideClosedError, SlideGoneError
 from lile_engine.slides.identity import file_identity
-from lile_engine.slides.orientation import orientation
+from lile_engine.slides.orientation import flips, orientation
 from lile_engine.slides.pillow_pixels import PillowPixels
 from lile_engine.slides.plain_limits import check_end, check_size, too_large
 from lile_engine.slides.plain_pixels import FORMATS, cut, decode, halved, return_free_memory, whole
+from lile_engine.slides.tiff_header import MOST_PAGES
 from lile_engine.slides.types import Level, Pixels
 
 _SMALLEST_LEVEL = 256
-_MOST_PAGES = 64
 _JPEG_REDUCTION = 3  # libjpeg decodes at 1/8 as it goes
 
 
@@ -39,6 +39,7 @@ class PlainBackend:
         self._pyramid: list[Pixels | PillowPixels] = []  # all levels, once level 0 is decoded
         self._coarse: list[Pixels | PillowPixels] = []  # the levels from _JPEG_REDUCTION on, once decoded reduced
         self._failure: SlideError | None = None
+        self.note = ""  # what the user should know of the file
         self._closed = False
         try:
             with Image.open(path, formats=FORMATS) as image:
@@ -57,6 +58,9 @@ class PlainBackend:
         self.format = {"MPO": "JPEG"}.get(image.format or "", image.format or "")
         self.properties: dict[str, str] = {"openslide.vendor": "plain image", "image.mode": image.mode}
         sizes = self._page_sizes(image)
+        if len(sizes) > MOST_PAGES:
+            sizes.pop()
+            self.note = f"Only the first {MOST_PAGES} pages of {self._path.name} were looked at; the largest is shown."
         self._page = max(range(len(sizes)), key=lambda page: sizes[page][0] * sizes[page][1])
         self.associated = tuple(f"page {page + 1}" for page in range(len(sizes)) if page != self._page)
         if len(sizes) > 1:
@@ -64,7 +68,8 @@ class PlainBackend:
             self.properties["image.pages"] = str(len(sizes))
         check_size(self._path, image)
         check_end(self._path, image)
-        width, height = image.size if orientation(self._path, image) < 5 else image.size[::-1]
+        self._turned = orientation(self._path, image)
+        width, height = image.size if self._turned < 5 else image.size[::-1]
         levels = []
         for power in range(16):
             w, h = -(-width // 2**power), -(-height // 2**power)
@@ -79,7 +84,7 @@ class PlainBackend:
         sizes = [image.size]
         if image.format == "TIFF":
             try:
-                while len(sizes) < _MOST_PAGES:
+                while len(sizes) <= MOST_PAGES:
                     image.seek(len(sizes))
                     sizes.append(image.size)
             except Exception:  # the end of the pages, or a damaged one: the pages before it count
@@ -171,12 +176,22 @@ class PlainBackend:
             self._failure = error  # decoding is long and would fail again at every read
             raise
         first = self.levels[first_level]
+        if first_level:
+            built[0] = self._in_place(built[0], 2**first_level)
         if built[0].shape[:2] != (first.height, first.width):  # a reduced JPEG may be a pixel off
             fitted = Image.fromarray(whole(built[0])).resize((first.width, first.height), Image.Resampling.BOX)
             built[0] = np.asarray(fitted)
         for _ in self.levels[first_level + 1 :]:
             built.append(halved(built[-1]))
         return built
+
+    def _in_place(self, pixels: Pixels | PillowPixels, reduction: int) -> Pixels | PillowPixels:
+        """A reduced JPEG is filled up at its stored right and lower edge, which upright may be the left and upper."""
+        across, down = flips(self._turned)
+        full = self.levels[0]
+        left = -full.width % reduction / reduction if across else 0.0
+        top = -full.height % reduction / reduction if down else 0.0
+        return _moved(whole(pixels), left, top) if left or top else pixels
 
 
 def _utf8(text: str) -> str:
@@ -185,6 +200,14 @@ def _utf8(text: str) -> str:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:
         return text
+
+
+def _moved(pixels: Pixels, left: float, top: float) -> Pixels:
+    """Pixels whose corner lies ``left``, ``top`` (0 to 1) further in; the last row and column are repeated."""
+    height, width = pixels.shape[:2]
+    padded = np.pad(pixels, ((0, 1), (0, 1), (0, 0))[: pixels.ndim], mode="edge")
+    box = (left, top, left + width, top + height)
+    return np.asarray(Image.fromarray(padded).resize((width, height), Image.Resampling.BILINEAR, box=box))
 
 
 def _nearest(level: int, x: int) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import (
     BmpImagePlugin,
+    ExifTags,
     Image,
     JpegImagePlugin,
     PngImagePlugin,
@@ -58,8 +59,9 @@ def decode(path: Path, page: int = 0, reduction: int = 1) -> Pixels | PillowPixe
             elif image.format == "JPEG" and image.mode in ("L", "RGB"):
                 return _decode_jpeg(path, image)
             turned = orientation(path, image)
+            zero_is_white = getattr(image, "tag_v2", {}).get(ExifTags.Base.PhotometricInterpretation) == 0
             image.load()
-            return PillowPixels(turned_image(image, turned))
+            return PillowPixels(turned_image(image, turned), zero_is_white=zero_is_white)
     except SlideError:
         raise
     except Image.DecompressionBombError as error:

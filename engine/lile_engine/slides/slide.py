@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import os
@@ -19,7 +20,7 @@ from lile_engine.slides.mpp import LEAST_MPP, MOST_MPP, find_mpp, is_plausible, 
 from lile_engine.slides.openslide_backend import OpenSlideBackend
 from lile_engine.slides.plain_backend import PlainBackend
 from lile_engine.slides.resample import read_scaled
-from lile_engine.slides.tiff_header import check_tiff
+from lile_engine.slides.tiff_header import TiffFacts, check_tiff
 from lile_engine.slides.types import Pixels, SlideInfo
 
 _WHOLE_SLIDE_ENDINGS = (".svs", ".ndpi", ".scn", ".bif", ".mrxs", ".vms", ".vmu", ".svslide")
@@ -50,7 +51,7 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
             raise SlideError(f"{file.name} is not a file; name a slide.")
         if file.stat().st_size == 0:
             raise SlideError(f"{file.name} is empty; copy it again.")
-        backend, note = _open_backend(file, is_cut_short=check_tiff(file))
+        backend, note = _open_backend(file, check_tiff(file))
     except FileNotFoundError as error:
         raise SlideError(f"There is no file {file}; check the path.") from error
     except PermissionError as error:
@@ -62,17 +63,17 @@ def open_slide(path: str | os.PathLike[str], *, mpp: float | None = None) -> Sli
     return Slide(file, backend, mpp, note)
 
 
-def _open_backend(file: Path, *, is_cut_short: bool) -> tuple[Backend, str]:
+def _open_backend(file: Path, tiff: TiffFacts) -> tuple[Backend, str]:
     """The reader for this file, and what the user should know of the file."""
     try:
-        return OpenSlideBackend(file), ""
+        return _other_view(file, tiff, OpenSlideBackend(file))
     except openslide.OpenSlideUnsupportedFormatError:
         backend = PlainBackend(file)
-        if is_cut_short or file.suffix.lower() in _WHOLE_SLIDE_ENDINGS:
+        if tiff.is_cut_short or file.suffix.lower() in _WHOLE_SLIDE_ENDINGS:
             return backend, _SHOWN_AS_IMAGE.format(
-                file.name, "has been cut short" if is_cut_short else "is not the whole slide that its name says"
+                file.name, "has been cut short" if tiff.is_cut_short else "is not the whole slide that its name says"
             )
-        return backend, ""
+        return backend, backend.note
     except SlideError:
         # A TIFF that OpenSlide knows but cannot decode may still be one for Pillow.
         try:
@@ -80,6 +81,33 @@ def _open_backend(file: Path, *, is_cut_short: bool) -> tuple[Backend, str]:
         except SlideError:
             pass
         raise
+
+
+def _other_view(file: Path, tiff: TiffFacts, backend: OpenSlideBackend) -> tuple[Backend, str]:
+    """Of a TIFF without a vendor OpenSlide shows the first picture as it is stored: where another is larger, or it is
+    to be turned, it is a plain image if it is small enough for one, else the user is told."""
+    if backend.vendor != "generic-tiff":
+        return backend, ""
+    full = backend.levels[0]
+    has_larger = tiff.largest[0] * tiff.largest[1] > full.width * full.height
+    if has_larger or tiff.orientation != 1:
+        with contextlib.suppress(SlideError):
+            plain = PlainBackend(file)
+            backend.close()
+            return plain, plain.note
+        if has_larger:
+            width, height = tiff.largest
+            return backend, (
+                f"{file.name} holds a larger picture ({width} x {height}) than the one that is shown; convert it to a "
+                "pyramidal TIFF with the largest first."
+            )
+        return backend, f"{file.name} says that it is to be turned, and is shown as it is stored."
+    if tiff.has_subifds and len(backend.levels) == 1:
+        return backend, (
+            f"The coarser levels of {file.name} lie in SubIFDs and are not read, so overviews take long; convert it to "
+            "a pyramidal TIFF without them."
+        )
+    return backend, ""
 
 
 class Slide:

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from lile_engine.errors import SlideError
 
-_MOST_TILE_PIXELS = 48_000_000  # OpenSlide holds a tile at 4 bytes a pixel, libtiff once more
-_MOST_DIRECTORIES, _MOST_ENTRIES = 512, 1024
+# A file may claim any tile size, and OpenSlide holds a whole tile at 4 bytes a pixel, libtiff once more.
+MOST_TILE_PIXELS = 48_000_000
+MOST_PAGES = 512  # of one file; what lies behind is not looked at
+_MOST_ENTRIES = 1024
+_ORIENTATION, _SUBIFDS = 274, 330
 _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _HAMAMATSU = 256, 257, 322, 323, 324, 65420
 _TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
@@ -22,18 +26,49 @@ class _CutShortError(Exception):
     """The file ends before its directories do."""
 
 
-def check_tiff(path: Path) -> bool:
-    """Whether the file is a TIFF that ends before its directories do, as a copy that was broken off does.
+@dataclass(frozen=True)
+class TiffFacts:
+    """What the directories of a file say; of a file that is no TIFF, nothing.
+
+    ``is_cut_short``: it ends before they do, as a copy that was broken off does. ``sizes``: width and height of each.
+    ``orientation`` of the first is 1 where it stands upright, else 2 to 8. ``has_subifds``: further pictures hang from
+    the first.
+    """
+
+    is_cut_short: bool = False
+    sizes: tuple[tuple[int, int], ...] = ()
+    orientation: int = 1
+    has_subifds: bool = False
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """Width and height of the largest picture; 0, 0 without any."""
+        return max(self.sizes, key=lambda size: size[0] * size[1], default=(0, 0))
+
+
+def check_tiff(path: Path) -> TiffFacts:
+    """Looks through the first 512 directories of a file.
 
     Raises SlideError for a TIFF with impossible tiles, or with fewer of them than its size needs. Raises OSError.
     """
+    found: list[dict[int, tuple[int, int]]] = []
+    is_cut_short = False
     with path.open("rb") as file:
         try:
             for directory in _directories(file, path.stat().st_size):
                 _check(path.name, directory)
+                found.append(directory)
         except (struct.error, _CutShortError):
-            return True
-    return False
+            is_cut_short = True
+    if not found:
+        return TiffFacts(is_cut_short)
+    turned = found[0].get(_ORIENTATION, (1, 1))[1]
+    return TiffFacts(
+        is_cut_short,
+        tuple((one.get(_WIDTH, (0, 0))[1], one.get(_HEIGHT, (0, 0))[1]) for one in found),
+        turned if 1 <= turned <= 8 else 1,
+        _SUBIFDS in found[0],
+    )
 
 
 def _directories(file: BinaryIO, size: int) -> Iterator[dict[int, tuple[int, int]]]:
@@ -49,7 +84,7 @@ def _directories(file: BinaryIO, size: int) -> Iterator[dict[int, tuple[int, int
     word, entry_bytes, inline = ("Q", 20, 8) if big else ("I", 12, 4)
     (offset,) = struct.unpack_from(order + word, head, 8 if big else 4)
     seen: set[int] = set()
-    while offset and offset not in seen and len(seen) < _MOST_DIRECTORIES:
+    while offset and offset not in seen and len(seen) < MOST_PAGES:
         if offset >= size:
             raise _CutShortError
         seen.add(offset)
@@ -80,7 +115,7 @@ def _check(name: str, directory: dict[int, tuple[int, int]]) -> None:
     width, height, tile_w, tile_h = (
         directory.get(tag, (0, 0))[1] for tag in (_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT)
     )
-    if not 0 < tile_w * tile_h <= _MOST_TILE_PIXELS:
+    if not 0 < tile_w * tile_h <= MOST_TILE_PIXELS:
         raise SlideError(
             f"{name} has tiles of {tile_w} x {tile_h} pixels, which cannot be read; convert it to a TIFF with tiles "
             "of 512."

@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 
 from lile_engine.errors import SlideError
+from lile_engine.slides.tiff_header import MOST_PAGES
 from lile_engine.slides.tile_decoding import decode_jpeg, decode_jpeg2000
 from lile_engine.slides.types import Level, Pixels
 
 _JPEG, _JPEG2000_RGB = 7, 33005
 _RGB, _YCBCR = 2, 6
-_MOST_PAGES = 64
 _MOST_TILE_SIDE = 4096
 _MOST_DIFFERENCE = 4  # two JPEG decoders may round differently; a wrong colour space is tens apart
 _COMPARED_PX = 64  # of a tile's sides: OpenSlide's shifting is slow, and the first picture waits for this
@@ -231,7 +231,7 @@ def _pages_of_levels(path: Path, levels: tuple[Level, ...]) -> list[_Page | None
     pages: dict[tuple[int, int], _Page | None] = {}
     end = path.stat().st_size
     with tifffile.TiffFile(path) as file:
-        for number in range(min(len(file.pages), _MOST_PAGES)):
+        for number in range(min(len(file.pages), MOST_PAGES)):
             page: Any = file.pages[number]
             size = (int(page.imagewidth), int(page.imagelength))
             ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False)]

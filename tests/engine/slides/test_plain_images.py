@@ -17,6 +17,7 @@ from PIL import ExifTags, Image
 
 from lile_engine.errors import SlideError
 from lile_engine.slides import open_slide
+from lile_engine.slides.orientation import turned_pixels
 from lile_engine.slides.plain_pixels import halved
 
 Pixels = npt.NDArray[np.uint8]
@@ -180,6 +181,94 @@ def test_the_largest_page_is_the_slide(tmp_path: Path, make_texture: MakeTexture
     with open_slide(path) as slide:
         assert slide.info.associated == ("page 1",)
         assert np.array_equal(slide.associated_image("page 1"), small)
+
+
+def test_the_largest_of_many_pages_is_the_slide_and_those_not_looked_at_are_told(tmp_path: Path) -> None:
+    for count, shown, told in ((80, 109, False), (520, 541, True)):
+        path = tmp_path / f"{count}.tif"
+        with tifffile.TiffWriter(path) as file:
+            for number in range(count):
+                file.write(np.full((30 + number, 30 + number), number % 256, np.uint8), metadata=None)
+        with open_slide(path) as slide:
+            assert slide.info.width == shown
+            assert ("Only the first 512 pages" in slide.info.note) == told
+
+
+def test_the_largest_tiled_page_is_the_slide(tmp_path: Path, make_texture: MakeTexture) -> None:
+    """OpenSlide shows the first page only: here a label, and the coarsest level of a pyramid written small first."""
+    large = make_texture(700, 900)
+    options = {"tile": (128, 128), "photometric": "rgb", "compression": "deflate", "metadata": None}
+    with tifffile.TiffWriter(tmp_path / "label.tif") as file:
+        file.write(large[:200, :300], **options)
+        file.write(large, **options)
+    with tifffile.TiffWriter(tmp_path / "small-first.tif") as file:
+        for step in (4, 2, 1):
+            file.write(np.ascontiguousarray(large[::step, ::step]), **options)
+    for name in ("label.tif", "small-first.tif"):
+        assert np.array_equal(whole(tmp_path / name), large)
+        with open_slide(tmp_path / name) as slide:
+            assert slide.info.associated
+            assert slide.info.note == ""
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+def test_a_tiled_tiff_is_turned_too(tmp_path: Path, make_texture: MakeTexture, orientation: int) -> None:
+    stored = make_texture(300, 500)
+    path = tmp_path / "turned.tif"
+    tifffile.imwrite(
+        path, stored, tile=(128, 128), photometric="rgb", compression="deflate", metadata=None,
+        extratags=[(274, 3, 1, orientation, True)],
+    )  # fmt: skip
+    assert np.array_equal(whole(path), turned_pixels(stored, orientation))
+
+
+def test_a_turned_picture_too_large_to_turn_and_levels_in_subifds_are_told(
+    tmp_path: Path, make_texture: MakeTexture
+) -> None:
+    path = tmp_path / "vast.tif"
+    tile = np.zeros((1024, 1024, 3), np.uint8)
+    tifffile.imwrite(
+        path, (tile for _ in range(324)), shape=(18_432, 18_432, 3), dtype=np.uint8, tile=(1024, 1024),
+        photometric="rgb", compression="deflate", metadata=None, extratags=[(274, 3, 1, 6, True)],
+    )  # fmt: skip
+    with open_slide(path) as slide:
+        assert slide.info.vendor == "generic-tiff"
+        assert "is shown as it is stored" in slide.info.note
+    path, large = tmp_path / "sub.ome.tif", make_texture(512, 512)
+    options = {"tile": (128, 128), "photometric": "rgb", "compression": "deflate"}
+    with tifffile.TiffWriter(path) as file:
+        file.write(large, subifds=2, metadata={"axes": "YXS"}, **options)
+        for step in (2, 4):
+            file.write(np.ascontiguousarray(large[::step, ::step]), subfiletype=1, **options)
+    with open_slide(path) as slide:
+        assert len(slide.info.levels) == 1
+        assert "SubIFDs" in slide.info.note
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_coarse_levels_of_a_turned_jpeg_lie_where_the_fine_ones_do(tmp_path: Path, orientation: int) -> None:
+    """Sides that 8 does not divide: the picture, upright, begins with the stored end, which was filled up."""
+    rng = np.random.default_rng(1)
+    soft = Image.fromarray(rng.integers(0, 255, (26, 31, 3)).astype(np.uint8)).resize((1201, 1001))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = tmp_path / "turned.jpg"
+    soft.save(path, exif=exif, quality=95)
+    with open_slide(path) as slide:
+        size = slide.info.levels[3]
+        early = slide.read_region(0, 0, 3, size.width, size.height).astype(float)
+    full = turned_pixels(np.asarray(soft), orientation).astype(float)
+    rows, cols = full.shape[0] // 8, full.shape[1] // 8
+    expected = full[: rows * 8, : cols * 8].reshape(rows, 8, cols, 8, 3).mean((1, 3))
+    assert np.abs(early[:rows, :cols] - expected).mean() < 1.0  # a shift by 7 pixels makes about 5
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_that_counts_from_white(tmp_path: Path, dtype: type) -> None:
+    ramp = np.linspace(0, np.iinfo(dtype).max, 256).round().astype(dtype)[np.newaxis].repeat(16, 0)
+    path = tmp_path / "white.tif"
+    tifffile.imwrite(path, ramp, photometric="miniswhite", metadata=None)
+    assert np.abs(whole(path)[0, :, 0].astype(int) - np.arange(255, -1, -1)).max() <= 1
 
 
 def png_that_claims(width: int, height: int, data: bytes = b"") -> bytes:

@@ -9,7 +9,7 @@ import pytest
 
 from lile_engine.errors import SlideError
 from lile_engine.slides import open_slide
-from lile_engine.slides.tiff_header import check_tiff
+from lile_engine.slides.tiff_header import TiffFacts, check_tiff
 
 
 def with_tag(data: bytes, tag: int, value: int) -> bytes:
@@ -43,8 +43,8 @@ def test_lying_directories(tmp_path: Path, jpeg_slide: Path, tag: int, value: in
 
 
 def test_honest_and_foreign_files_pass(jpeg_slide: Path, lossless_slide: Path, tmp_path: Path) -> None:
-    check_tiff(jpeg_slide)
-    check_tiff(lossless_slide)
+    for slide in (jpeg_slide, lossless_slide):
+        assert check_tiff(slide) == TiffFacts(sizes=((903, 701), (451, 350), (225, 175)))
     for content in (
         b"",
         b"II",
