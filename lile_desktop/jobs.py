@@ -18,11 +18,11 @@ from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signa
 
 from lile_desktop.notices import Level, Notice
 from lile_desktop.text import tr
+from lile_engine.priority import JOBS
 from lile_engine.progress import Progress
 
 # A console program on Windows does not hear a polite request, so it would only wait there.
 CLOSING_MS = 3_000
-NICENESS = 5
 PATIENCE_MS = 0 if sys.platform == "win32" else 10_000
 
 
@@ -177,7 +177,7 @@ class Job(QObject):
         """A job of minutes lets window, readers and typed questions go first; alone it is as quick as ever."""
         if hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):  # it has ended already
-                os.setpriority(os.PRIO_PROCESS, self._process.processId(), NICENESS)
+                os.setpriority(os.PRIO_PROCESS, self._process.processId(), JOBS)
 
     def _read(self) -> None:
         while self._process.canReadLine():

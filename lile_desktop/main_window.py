@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from lile_desktop.panels.training_page import TrainingPage
     from lile_desktop.training import TrainRequest
     from lile_engine.answers import EngineInfo
-    from lile_engine.archive.rows import SlideRow
+    from lile_engine.archive.rows import ArchiveStatus, SlideRow
 
 TITLE = "LILE Desktop (research use only)"
 PAGES = ("page_viewer", "page_archive", "page_training")
@@ -78,6 +78,7 @@ class MainWindow(QMainWindow):
         self.registry = ActionRegistry(self)
         self.warm_up = WarmUp(self)
         self._open = True
+        self._archive_shown: tuple[ArchiveStatus | None, list[SlideRow]] | None = None
         self._bind_actions()
         self._assemble()
         self.viewer = ViewerController(self.page, self.desk, self.asker, self.registry, settings)
@@ -163,6 +164,8 @@ class MainWindow(QMainWindow):
 
         page = ArchivePage(self.registry)
         page.open_asked.connect(lambda path: self.open_slides([path]))
+        if self._archive_shown is not None:
+            page.show_archive(*self._archive_shown)
         return page
 
     def _make_training_page(self) -> QWidget:
@@ -174,6 +177,8 @@ class MainWindow(QMainWindow):
         page.train_asked.connect(self._train)
         page.cancel_asked.connect(self.archive.stop_training)
         page.use_asked.connect(self.archive.use_model)
+        if self.client.info is not None:
+            page.show_model(self.client.info.model.name)
         return page
 
     @property
@@ -381,11 +386,13 @@ class MainWindow(QMainWindow):
     def _on_engine(self) -> None:
         self.status.show_state(self.client.state, self.client.info)
         self.viewer.set_engine(self.client.state, self.client.info)
-        if self.client.info is not None:
+        if self.client.info is not None and self.pages.is_made(TRAINING):
             self.training_page.show_model(self.client.info.model.name)
 
     def _on_archive(self, info: EngineInfo, rows: list[SlideRow]) -> None:
-        self.archive_page.show_archive(info.archive, rows)
+        self._archive_shown = info.archive, rows
+        if self.pages.is_made(ARCHIVE):
+            self.archive_page.show_archive(info.archive, rows)
         self.viewer.set_archive(rows, self.archive.archive)
 
     def _train(self, request: TrainRequest) -> None:

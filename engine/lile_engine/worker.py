@@ -28,6 +28,7 @@ from lile_engine.answers import (
     TileAttention,
 )
 from lile_engine.errors import ArchiveError, LileError, QueryError
+from lile_engine.priority import ENGINE, give_way
 from lile_engine.progress import CancelToken
 from lile_engine.slides import Slide, Tile, open_slide
 
@@ -61,6 +62,7 @@ def serve(pipe: Connection) -> None:
     """Answers calls ``(function, arguments)`` from ``pipe`` until the other end is closed."""
     # Ctrl+C in a terminal goes to the whole group; the window decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    give_way(ENGINE)
     while True:
         try:
             function, arguments = pipe.recv()

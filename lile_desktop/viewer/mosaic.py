@@ -20,7 +20,7 @@ from lile_desktop.viewer.tile_cache import TileCache
 
 ImageOf = Callable[[TileKey], QImage | None]  # a tile as it is to be shown, or None where it is not there
 
-COPY_S = 0.0015  # of a frame may go into copying tiles; the others follow in the next frames
+COPY_S = 0.001  # of a frame may go into copying tiles; the others follow in the next frames
 HURRIED_COPY_S = 0.0007  # of one that is part of a zoom under way
 SHARE = 4  # a picture of more than this part of the cache's budget is not made
 

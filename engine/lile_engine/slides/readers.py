@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from lile_engine.errors import SlideError
 from lile_engine.later import later
+from lile_engine.priority import READERS, give_way
 from lile_engine.slides.types import Pixels, SlideInfo
 
 if TYPE_CHECKING:
@@ -272,6 +273,7 @@ def _serve(connection: Connection, memory_name: str | None) -> None:
     """The life of a reader process; what it reads with is imported there only."""
     from lile_engine.slides.reader_process import serve
 
+    give_way(READERS)
     serve(connection, memory_name)
 
 
