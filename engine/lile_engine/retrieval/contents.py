@@ -41,7 +41,8 @@ def has_changed(archive: WritableArchive, known: SlideRow, path: Path, cancel: C
     elsewhere = path != before and before.exists() and not before.samefile(path)
     stored, mtime_ns = archive.content_of(known.id), path.stat().st_mtime_ns
     if elsewhere:
-        if _digest(path, cancel) != _digest(before, cancel):
+        untouched = stored is not None and stored[1] == before.stat().st_mtime_ns
+        if _digest(path, cancel) != (stored[0] if stored is not None and untouched else _digest(before, cancel)):
             raise _differs(path, before)
         return False
     if stored is None or stored[1] == mtime_ns:
