@@ -1,37 +1,52 @@
 """QuPath's GeoJSON, read and written without losing what is not understood.
 
 A file is a FeatureCollection, one Feature, or a list of Features. Coordinates are level-0 pixels. Known of each
-feature: ``id``, ``objectType``, ``classification {name, color}``, ``name``, ``isLocked``, ``measurements``; all other
-properties and members are kept and written back.
+feature: ``id``, ``objectType``, ``classification {name, color}``, ``name``, ``isLocked``, ``measurements``. All else is
+kept and written back: other properties and members, features of which no shape is understood, and what is known but
+written in another way than QuPath does now (older versions, other programs), unless it was changed.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lile_engine.errors import DataError
 from lile_engine.paths import open_private
+from lile_engine.slides.geojson_parts import (
+    Classification,
+    Colour,
+    classification,
+    classification_as_qupath_writes,
+    colour,
+    measurements,
+    shape,
+)
 from lile_engine.slides.region import Region
 
-Colour = tuple[int, int, int]
-_DEPTH = {"Point": 0, "MultiPoint": 1, "LineString": 1, "MultiLineString": 2, "Polygon": 2, "MultiPolygon": 3}
-_KNOWN_PROPERTIES = ("objectType", "classification", "name", "isLocked", "measurements", "color")
+__all__ = [
+    "Annotation", "Classification", "Collection", "Colour", "parse_collection", "parse_geojson", "read_collection",
+    "read_geojson", "to_geojson", "write_geojson",
+]  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Classification:
-    """A class of QuPath's; ``names`` are the parts of a derived class ("Tumor", "Positive")."""
-
-    name: str
-    colour: Colour | None = None
-    names: tuple[str, ...] | None = None
+# What QuPath before 0.4 wrote as the id of a feature: the kind of object, the same for all.
+_LEGACY_IDS = {
+    "PathAnnotationObject": "annotation", "PathDetectionObject": "detection", "PathCellObject": "cell",
+    "PathTileObject": "tile", "TMACoreObject": "tmaCore", "PathRootObject": "root",
+}  # fmt: skip
+_TYPE_KEYS = ("objectType", "object_type", "type")  # as QuPath names it now, and as it did
+_KEYS = {
+    "name": ("name",),
+    "classification": ("classification",),
+    "colour": ("color",),
+    "locked": ("isLocked", "locked"),
+    "measurements": ("measurements",),
+}
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,8 @@ class Annotation:
     other_properties: dict[str, Any] = field(default_factory=dict)
     other_members: dict[str, Any] = field(default_factory=dict)
     other_geometry: dict[str, Any] = field(default_factory=dict)  # QuPath's "plane", "isEllipse"
+    # Of fields that stood in the file in another way: their value as it was understood, and what stood there.
+    as_read: dict[str, tuple[Any, dict[str, Any]]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def from_region(cls, region: Region, **facts: Any) -> Annotation:
@@ -70,142 +87,191 @@ class Annotation:
         return replace(self, kind="MultiPolygon", coordinates=shapes, other_geometry=other)
 
 
+@dataclass(frozen=True)
+class Collection:
+    """What a file holds: the ``annotations``, ``unknown`` features of which no shape is understood (as they were), and
+    further ``members`` of the FeatureCollection ("crs")."""
+
+    annotations: tuple[Annotation, ...]
+    unknown: tuple[dict[str, Any], ...] = ()
+    members: dict[str, Any] = field(default_factory=dict)
+
+
 def read_geojson(path: Path) -> list[Annotation]:
-    """Raises DataError naming the file and the feature that cannot be understood."""
+    """The annotations of a file. Raises DataError as `read_collection` does, and where features are there but of none
+    is any shape understood."""
+    return _annotations(_load(path), path.name)
+
+
+def parse_geojson(document: Any, source: str = "The GeoJSON") -> list[Annotation]:
+    """The annotations of a parsed document; ``source`` names it in errors. Raises DataError as `read_geojson` does."""
+    return _annotations(document, source)
+
+
+def read_collection(path: Path) -> Collection:
+    """All that a file holds. Raises DataError for a file that is missing, unreadable or no GeoJSON."""
+    return parse_collection(_load(path), path.name)
+
+
+def parse_collection(document: Any, source: str = "The GeoJSON") -> Collection:
+    """All that a parsed document holds; ``source`` names it in errors. Raises DataError."""
+    return _parse(document, source)[0]
+
+
+def write_geojson(
+    path: Path,
+    annotations: Iterable[Annotation],
+    *,
+    unknown: Iterable[Mapping[str, Any]] = (),
+    members: Mapping[str, Any] | None = None,
+) -> None:
+    """Writes a FeatureCollection, to a temporary name first, readable by its owner only (or by the group
+    that shares the archive it lies in). ``unknown`` and ``members`` are those of a `Collection`. Raises OSError."""
+    draft = path.with_name(f".{path.name}.tmp")
+    handle = open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    # Half of a surrogate pair, which some file holds as an escape, becomes that escape again.
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        json.dump(to_geojson(annotations, unknown=unknown, members=members), file, ensure_ascii=False)
+    draft.replace(path)
+
+
+def to_geojson(
+    annotations: Iterable[Annotation],
+    *,
+    unknown: Iterable[Mapping[str, Any]] = (),
+    members: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The FeatureCollection as QuPath writes it, what is not understood behind what is."""
+    features = [*(_feature(annotation) for annotation in annotations), *map(dict, unknown)]
+    return {"type": "FeatureCollection", **(members or {}), "features": features}
+
+
+def _load(path: Path) -> Any:
     if "\0" in str(path):
         raise DataError("No file has a name with a null character; check the path.")
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise DataError(f"There is no file {path}; check the path.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path.name} is not GeoJSON: it is not text in UTF-8.") from error
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path.name} is not GeoJSON: {str(error).splitlines()[0]}.") from error
-    return parse_geojson(document, path.name)
 
 
-def parse_geojson(document: Any, source: str = "The GeoJSON") -> list[Annotation]:
-    """The annotations of a parsed document; ``source`` names it in errors. Raises DataError."""
+def _annotations(document: Any, source: str) -> list[Annotation]:
+    collection, reason = _parse(document, source)
+    if collection.unknown and not collection.annotations:
+        raise DataError(reason)
+    return list(collection.annotations)
+
+
+def _parse(document: Any, source: str) -> tuple[Collection, str]:
+    """What a document holds, and why the first feature is unknown that is."""
+    members: dict[str, Any] = {}
     if isinstance(document, dict) and document.get("type") == "FeatureCollection":
         features = document.get("features")
+        members = {key: value for key, value in document.items() if key not in ("type", "features")}
     elif isinstance(document, dict) and document.get("type") == "Feature":
         features = [document]
     else:
         features = document
     if not isinstance(features, list):
         raise DataError(f"{source} holds no GeoJSON features.")
-    annotations = []
+    understood: list[Annotation] = []
+    unknown: list[dict[str, Any]] = []
+    first_reason = ""
     for number, feature in enumerate(features, 1):
+        if not isinstance(feature, dict) or feature.get("type") != "Feature":
+            raise DataError(f"{source}: feature {number} cannot be understood (it is no Feature).")
         try:
-            annotations.append(_annotation(feature))
+            understood.append(_annotation(feature))
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-            raise DataError(f"{source}: feature {number} cannot be understood ({_told(error)}).") from error
-    return annotations
+            unknown.append(feature)
+            first_reason = first_reason or f"{source}: feature {number} cannot be understood ({_told(error)})."
+    return Collection(tuple(understood), tuple(unknown), members), first_reason
 
 
-def write_geojson(path: Path, annotations: Iterable[Annotation]) -> None:
-    """Writes a FeatureCollection, to a temporary name first, readable by its owner only (or by the group
-    that shares the archive it lies in). Raises OSError."""
-    draft = path.with_name(f".{path.name}.tmp")
-    with os.fdopen(open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "w", encoding="utf-8") as file:
-        json.dump(to_geojson(annotations), file, ensure_ascii=False)
-    draft.replace(path)
-
-
-def to_geojson(annotations: Iterable[Annotation]) -> dict[str, Any]:
-    """The FeatureCollection as QuPath writes it."""
-    return {"type": "FeatureCollection", "features": [_feature(annotation) for annotation in annotations]}
-
-
-def _annotation(feature: Any) -> Annotation:
-    if not isinstance(feature, dict) or feature.get("type") != "Feature":
-        raise ValueError("it is no Feature")
-    geometry, properties = feature["geometry"], feature.get("properties") or {}
-    kind = geometry["type"]
-    if kind not in _DEPTH:
-        raise ValueError(f"geometry {kind!r} is not supported")
-    colour = properties.get("color")
-    return Annotation(
+def _annotation(feature: dict[str, Any]) -> Annotation:
+    geometry = feature["geometry"]
+    if not isinstance(geometry, dict):
+        raise ValueError("it has no geometry")
+    kind, coordinates = shape(geometry)
+    told = feature.get("properties")
+    properties: dict[str, Any] = told if isinstance(told, dict) else {}
+    legacy = _LEGACY_IDS.get(str(feature.get("id")))
+    type_key = next((key for key in _TYPE_KEYS if isinstance(properties.get(key), str)), None)
+    object_type = properties[type_key] if type_key else legacy or "annotation"
+    name = properties.get("name")
+    known_keys = {type_key, *(key for keys in _KEYS.values() for key in keys)}
+    plain = Annotation(
         kind=kind,
-        coordinates=_coordinates(geometry["coordinates"], _DEPTH[kind], kind),
-        object_type=str(properties.get("objectType", "annotation")),
-        name=properties.get("name"),
-        classification=_classification(properties.get("classification")),
-        colour=_colour(colour) if colour is not None else None,
+        coordinates=coordinates,
+        object_type=object_type,
+        name=None if name is None else str(name),
+        classification=classification(properties.get("classification")),
+        colour=colour(properties.get("color")),
         locked=bool(properties.get("isLocked", properties.get("locked", False))),
-        measurements=_measurements(properties.get("measurements")),
-        identity=str(feature.get("id") or uuid.uuid4()),
-        other_properties={k: v for k, v in properties.items() if k not in _KNOWN_PROPERTIES},
+        measurements=measurements(properties.get("measurements")),
+        identity=str(uuid.uuid4() if legacy or feature.get("id") is None else feature["id"]),
+        other_properties={k: v for k, v in properties.items() if k not in known_keys},
         other_members={k: v for k, v in feature.items() if k not in ("type", "id", "geometry", "properties")},
-        other_geometry={k: v for k, v in geometry.items() if k not in ("type", "coordinates")},
+        other_geometry={k: v for k, v in geometry.items() if k not in ("type", "coordinates", "geometries")},
     )
+    stood = {of: {key: properties[key] for key in keys if key in properties} for of, keys in _KEYS.items()}
+    if not legacy:
+        stood["object_type"] = {type_key: object_type} if type_key else {}
+        stood["identity"] = {"id": feature["id"]} if "id" in feature else {}
+    written = _as_qupath_writes(plain)
+    odd = {of: (getattr(plain, of), there) for of, there in stood.items() if there != written[of]}
+    if (
+        "geometries" in geometry
+        or geometry["type"] != kind
+        or _lengths(geometry["coordinates"]) != _lengths(coordinates)
+    ):
+        odd["geometry"] = ((kind, coordinates, plain.other_geometry), geometry)
+    if not isinstance(told, dict):
+        odd["properties"] = ({}, {"properties": told} if "properties" in feature else {})
+    return replace(plain, as_read=odd) if odd else plain
 
 
-def _coordinates(value: Any, depth: int, kind: str) -> tuple[Any, ...]:
-    if depth == 0:
-        point = tuple(float(number) for number in value)
-        if len(point) < 2 or not all(map(math.isfinite, point)):
-            raise ValueError("a point needs two finite numbers")
-        return point
-    nested = tuple(_coordinates(item, depth - 1, kind) for item in value)
-    is_ring = depth == 1 and kind in ("Polygon", "MultiPolygon")
-    if is_ring and len(set(nested)) < 3:
-        raise ValueError("an outline needs at least three corners")
-    if depth >= 1 and not nested:
-        raise ValueError("it has no coordinates")
-    return nested
-
-
-def _classification(value: Any) -> Classification | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return Classification(value)
-    names = tuple(str(name) for name in value["names"]) if "names" in value else None
-    name = str(value["name"]) if "name" in value else ": ".join(names or ())
-    colour = value.get("color", value.get("colorRGB"))
-    return Classification(name, _colour(colour) if colour is not None else None, names)
-
-
-def _colour(value: Any) -> Colour:
-    if isinstance(value, int):  # QuPath before 0.4: one signed integer, alpha first
-        return (value >> 16) & 255, (value >> 8) & 255, value & 255
-    red, green, blue = (int(part) & 255 for part in value[:3])
-    return red, green, blue
-
-
-def _measurements(value: Any) -> dict[str, float]:
-    if not value:
-        return {}
-    if isinstance(value, dict):
-        return {str(name): float(number) for name, number in value.items()}
-    return {str(item["name"]): float(item["value"]) for item in value}  # QuPath before 0.4
+def _as_qupath_writes(annotation: Annotation) -> dict[str, dict[str, Any]]:
+    """For each field that a feature's properties (or its id) tell: the keys and values in today's form."""
+    known, tint = annotation.classification, annotation.colour
+    return {
+        "identity": {"id": annotation.identity},
+        "object_type": {"objectType": annotation.object_type},
+        "name": {} if annotation.name is None else {"name": annotation.name},
+        "colour": {} if tint is None else {"color": list(tint)},
+        "classification": {} if known is None else {"classification": classification_as_qupath_writes(known)},
+        "locked": {"isLocked": True} if annotation.locked else {},
+        "measurements": {"measurements": annotation.measurements} if annotation.measurements else {},
+    }
 
 
 def _feature(annotation: Annotation) -> dict[str, Any]:
-    properties: dict[str, Any] = {"objectType": annotation.object_type}
-    if annotation.name is not None:
-        properties["name"] = annotation.name
-    if annotation.colour is not None:
-        properties["color"] = list(annotation.colour)
-    if annotation.classification is not None:
-        known = annotation.classification
-        properties["classification"] = {
-            **({"names": list(known.names)} if known.names is not None else {"name": known.name}),
-            **({"color": list(known.colour)} if known.colour is not None else {}),
-        }
-    if annotation.locked:
-        properties["isLocked"] = True
-    if annotation.measurements:
-        properties["measurements"] = annotation.measurements
-    return {
-        "type": "Feature",
-        "id": annotation.identity,
-        "geometry": {"type": annotation.kind, "coordinates": annotation.coordinates, **annotation.other_geometry},
-        "properties": {**properties, **annotation.other_properties},
-        **annotation.other_members,
-    }
+    written = _as_qupath_writes(annotation)
+    for of, (value, stood) in annotation.as_read.items():
+        if of in written and getattr(annotation, of) == value:
+            written[of] = stood
+    identity = written.pop("identity")
+    properties = {key: value for part in written.values() for key, value in part.items()} | annotation.other_properties
+    geometry = {"type": annotation.kind, "coordinates": annotation.coordinates, **annotation.other_geometry}
+    if "geometry" in annotation.as_read:
+        value, stood = annotation.as_read["geometry"]
+        if value == (annotation.kind, annotation.coordinates, annotation.other_geometry):
+            geometry = stood
+    held: dict[str, Any] = {"properties": properties}
+    if not properties and "properties" in annotation.as_read:
+        held = annotation.as_read["properties"][1]
+    return {"type": "Feature", **identity, "geometry": geometry, **held, **annotation.other_members}
+
+
+def _lengths(coordinates: Any) -> list[int]:
+    """How many points or rings lie at the two upper depths: it changes where one is left out."""
+    return [len(part) for part in coordinates if isinstance(part, list | tuple)]
 
 
 def _polygon_coordinates(region: Region) -> tuple[Any, ...]:
@@ -213,4 +279,7 @@ def _polygon_coordinates(region: Region) -> tuple[Any, ...]:
 
 
 def _told(error: Exception) -> str:
-    return f"{error} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0] if str(error) else "?"
+    """The reason in our words; Python's own are of no use to people."""
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    return str(error) if type(error) is ValueError and "could not convert" not in str(error) else "it is malformed"

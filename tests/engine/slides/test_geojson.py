@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,16 @@ import pytest
 
 from lile_engine.errors import DataError
 from lile_engine.slides import Region
-from lile_engine.slides.geojson import Annotation, Classification, read_geojson, to_geojson, write_geojson
+from lile_engine.slides.geojson import (
+    Annotation,
+    Classification,
+    parse_collection,
+    parse_geojson,
+    read_collection,
+    read_geojson,
+    to_geojson,
+    write_geojson,
+)
 
 SQUARE = [[[10.0, 20.0], [110.0, 20.0], [110.0, 120.0], [10.0, 120.0], [10.0, 20.0]]]
 QUPATH: dict[str, Any] = {
@@ -115,6 +126,139 @@ def test_another_shape_keeps_everything_else() -> None:
     assert (feature["id"], feature["properties"]["name"]) == (ellipse.identity, "e")
 
 
+def feature(properties: Any = None, geometry: Any = None, **members: Any) -> dict[str, Any]:
+    shape = geometry or {"type": "Polygon", "coordinates": SQUARE}
+    return {"type": "Feature", "id": "a-b", "geometry": shape, "properties": properties, **members}
+
+
+TRIANGLE = [[0.0, 0.0], [5.0, 0.0], [5.0, 5.0], [0.0, 0.0]]
+POINT, LINE = {"type": "Point", "coordinates": [1, 2]}, {"type": "LineString", "coordinates": [[1, 2], [3, 4]]}
+POLYGON = {"type": "Polygon", "coordinates": SQUARE}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        feature(None),
+        feature({}),
+        {key: value for key, value in feature().items() if key != "properties"},
+        {key: value for key, value in feature({}).items() if key != "id"} | {"id": 7},
+        *(
+            feature({"objectType": "annotation", **more})
+            for more in (
+                {"isLocked": False},
+                {"locked": True},
+                {"name": None},
+                {"name": 5},
+                {"color": [1, 2, 3, 128]},
+                {"color": -2013265665},
+                {"color": "#ff0000"},
+                {"color": []},
+                {"color": [1.0, 2.5, 300]},
+                {"classification": {}},
+                {"classification": None},
+                {"classification": "Tumor"},
+                {"classification": ["Tumor", "Positive"]},
+                {"classification": {"color": [1, 2, 3]}},
+                {"classification": {"name": "Tumor", "color": [200, 0, 0], "note": "x"}},
+                {"classification": {"names": ["A", "B"], "name": "A: B", "colorRGB": -3670016}},
+                {"classification": {"name": "T", "color": "#ff000080"}},
+                {"measurements": {"a": None, "b": "text", "c": 1.5}},
+                {"measurements": []},
+                {"measurements": [{"name": "a"}, {"name": "b", "value": 2}, 3]},
+                {"type": "cell", "metadata": {"kept": [1]}},
+            )
+        ),
+        feature({"object_type": "detection"}),
+        feature({"type": "tile"}),
+        feature({}, {"type": "LinearRing", "coordinates": TRIANGLE}),
+        feature({}, {"type": "Polygon", "coordinates": [*SQUARE, [[1, 1], [1, 1], [1, 1]]], "plane": {"z": 1}}),
+        feature({}, {"type": "MultiPolygon", "coordinates": [SQUARE, [TRIANGLE, [[1, 1], [2, 1], [1, 1]]]]}),
+        feature({}, {"type": "GeometryCollection", "geometries": [POINT, POLYGON, LINE]}),
+        feature({}, {"type": "GeometryCollection", "geometries": [POINT, POINT]}, nucleusGeometry=POLYGON),
+    ],
+    ids=lambda odd: json.dumps(odd.get("properties"))[:60] + odd["geometry"]["type"],
+)
+def test_what_is_known_but_odd_is_read_and_written_back_as_it_was(odd: dict[str, Any], tmp_path: Path) -> None:
+    document = {"type": "FeatureCollection", "features": [odd]}
+    path = tmp_path / "odd.geojson"
+    path.write_text(json.dumps(document))
+    (annotation,) = read_geojson(path)
+    annotation.regions()
+    write_geojson(path, [annotation])
+    assert json.loads(path.read_text()) == document
+    renamed = dataclasses.replace(annotation, name="new", locked=True, classification=Classification("New", (1, 2, 3)))
+    (read,) = parse_geojson(json.loads(json.dumps(to_geojson([renamed]))))
+    assert (read.name, read.locked, read.classification) == ("new", True, Classification("New", (1, 2, 3)))
+    moved = annotation.with_regions([Region.rectangle(0, 0, 5, 5)])
+    assert parse_geojson(to_geojson([moved]))[0].regions() == (Region.rectangle(0, 0, 5, 5),)
+
+
+def test_what_odd_features_mean() -> None:
+    def one(properties: Any, geometry: Any = None) -> Annotation:
+        return parse_geojson([feature(properties, geometry)])[0]
+
+    assert one({"classification": ["Tumor", "Positive"]}).classification == Classification(
+        "Tumor: Positive", None, ("Tumor", "Positive")
+    )
+    assert one({"classification": {}}).classification is None
+    assert one({"color": "#ff8000"}).colour == (255, 128, 0)
+    assert one({"color": []}).colour is None
+    assert one({"measurements": {"a": None, "b": "text", "c": 1.5}}).measurements == {"c": 1.5}
+    assert math.isnan(one({"measurements": {"a": math.nan}}).measurements["a"])
+    mixed = one({}, {"type": "GeometryCollection", "geometries": [POINT, POLYGON, {"type": "MultiPolygon",
+                     "coordinates": [[TRIANGLE]]}]})  # fmt: skip
+    assert [region.area_px() for region in mixed.regions()] == [10_000, 12.5]
+    holed = one({}, {"type": "Polygon", "coordinates": [*SQUARE, [[20, 30], [20, 30], [20, 30]]]})
+    assert holed.regions() == (Region.rectangle(10, 20, 100, 100),)
+
+
+def test_objects_of_older_versions_keep_their_type() -> None:
+    for properties, identity, expected in (
+        ({"object_type": "detection"}, "x", "detection"),
+        ({}, "PathDetectionObject", "detection"),
+        ({}, "PathCellObject", "cell"),
+        ({}, "PathAnnotationObject", "annotation"),
+        ({"type": "tile"}, "PathAnnotationObject", "tile"),
+        ({"objectType": "annotation", "object_type": "cell"}, "x", "annotation"),
+    ):
+        (annotation,) = parse_geojson([{**feature(properties), "id": identity}])
+        assert annotation.object_type == expected
+        (again,) = parse_geojson(json.loads(json.dumps(to_geojson([annotation]))))
+        assert again.object_type == expected
+        assert again.identity == annotation.identity
+        assert not again.identity.startswith("Path")
+    two = parse_geojson([{**feature({}), "id": "PathAnnotationObject"}] * 2)
+    assert two[0].identity != two[1].identity
+
+
+def test_features_without_a_known_shape_and_members_of_the_collection_are_kept(tmp_path: Path) -> None:
+    strange = [
+        {**feature({}), "geometry": None},
+        feature({}, {"type": "Blob", "coordinates": []}),
+        feature({}, {"type": "Polygon", "coordinates": [[["a", "b"], [1, 2], [3, 4]]]}),
+        feature({}, {"type": "GeometryCollection", "geometries": []}),
+    ]
+    document = {"type": "FeatureCollection", "crs": {"name": "pixels"}, "features": [feature({}), *strange]}
+    path = tmp_path / "in.geojson"
+    path.write_text(json.dumps(document))
+    collection = read_collection(path)
+    assert (len(collection.annotations), len(collection.unknown)) == (1, 4)
+    assert list(collection.annotations) == read_geojson(path)
+    write_geojson(path, collection.annotations, unknown=collection.unknown, members=collection.members)
+    assert json.loads(path.read_text()) == document
+    assert parse_collection(strange).annotations == ()
+
+
+def test_half_a_character_is_written_as_it_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "half.geojson"
+    text = json.dumps([feature({"objectType": "annotation", "name": "x\ud83dy", "metadata": {"\udcff": "ä"}})])
+    path.write_text(text)
+    (annotation,) = read_geojson(path)
+    write_geojson(path, [annotation])
+    assert json.loads(path.read_text(encoding="utf-8"))["features"] == json.loads(text)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -129,7 +273,9 @@ def test_another_shape_keeps_everything_else() -> None:
         ('[{"type":"Feature","geometry":{"type":"Point","coordinates":[0,NaN]}}]', "finite"),
         ('[{"type":"Feature","geometry":{"type":"Blob","coordinates":[]}}]', "'Blob' is not supported"),
         ('[{"type":"Feature","geometry":{"type":"Polygon","coordinates":[]}}]', "no coordinates"),
-        ('[{"type":"Feature","geometry":null}]', "cannot be understood"),
+        ('[{"type":"Feature","geometry":null}]', "feature 1 cannot be understood .it has no geometry."),
+        ('[{"type":"Feature","geometry":{"type":"Point","coordinates":["a","b"]}}]', "it is malformed"),
+        ('[{"type":"Feature","geometry":{"type":"Point","coordinates":3}}]', "it is malformed"),
     ],
 )
 def test_what_is_not_qupaths_is_told_with_file_and_feature(tmp_path: Path, text: str, words: str) -> None:
@@ -141,5 +287,7 @@ def test_what_is_not_qupaths_is_told_with_file_and_feature(tmp_path: Path, text:
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="null character"):
+        read_geojson(tmp_path / "a\0b")
     with pytest.raises(DataError, match="There is no file"):
         read_geojson(tmp_path / "none.geojson")
