@@ -103,6 +103,7 @@ class ReaderPool:
             if self._marks.get(name, 0) >= _MOST_MARKS:
                 self._marks[name] = _MOST_MARKS - 1
             self._fatal = {key for key in self._fatal if key[0] != name}
+            self._forget_before(name, priority)
         return self._submit("open", path, (mpp,), priority)
 
     def read(
@@ -145,6 +146,14 @@ class ReaderPool:
             for queue in self._own_queues:
                 heapq.heappush(queue, _Task(1000, next(self._numbers), "forget", str(path), (), Future()))
             self._changed.notify_all()
+
+    def _forget_before(self, name: str, priority: int) -> None:
+        """What waits to close a slide goes before the opening of it: behind, it would close what was just opened."""
+        for queue in self._own_queues:
+            for task in queue:
+                if task.operation == "forget" and task.path == name:
+                    task.priority = min(task.priority, priority - 1)
+            heapq.heapify(queue)
 
     def profile(self, path: str | Path, priority: int = 50) -> Future[bytes | None]:
         """The embedded ICC profile, None where there is none; pixels come without it unless ``srgb`` is asked for."""
@@ -237,6 +246,14 @@ class ReaderPool:
                 task.future.set_exception(error)
             except _ReaderLostError as lost:
                 self._lose(reader, task, str(lost))
+            except Exception:  # a request that cannot be sent, no memory for the reply: what was read of it is lost
+                log.exception("%s of %s failed", task.operation, task.path)
+                reader.stop()
+                name = Path(task.path).name
+                task.future.set_exception(
+                    SlideError(f"{name} could not be read: the request or its answer was too much; try again.")
+                )
+                reader.start()
             else:
                 if isinstance(result, SlideInfo) and result.vendor == "plain image":
                     with self._changed:
@@ -308,7 +325,7 @@ class _Reader:
                     daemon=True,
                 )
                 process.start()
-            except OSError:  # no more processes or handles: `ask` says so, and the next request tries again
+            except Exception:  # no more processes, handles or memory: `ask` says so, and the next request tries again
                 log.exception("no reader process could be started")
                 return
             theirs.close()

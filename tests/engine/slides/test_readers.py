@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -78,6 +79,65 @@ def test_urgent_requests_go_first_and_cancelled_ones_not_at_all(pool: ReaderPool
     gate.set()
     wait([future for name, future in futures.items() if name != "dropped"], WAIT_S)
     assert order == ["urgent", "b", "c", "late"]
+
+
+def test_a_request_that_cannot_be_sent_costs_no_thread(pool: ReaderPool, jpeg_slide: Path) -> None:
+    pool.open(jpeg_slide).result(WAIT_S)
+    for unsendable in (lambda: 1, threading.Lock()):
+        with pytest.raises(SlideError, match=r"slide\.tif could not be read"):
+            pool.read(jpeg_slide, 0, 0, 0, unsendable, 64).result(WAIT_S)  # type: ignore[arg-type]
+    assert pool.read(jpeg_slide, 0, 0, 0, 64, 64).result(WAIT_S).shape == (64, 64, 4)
+    assert not pool.is_marked(jpeg_slide)
+
+
+@posix_only
+def test_an_answer_without_room_costs_no_thread(pool: ReaderPool, jpeg_slide: Path) -> None:
+    """The reader sends more than this process may hold."""
+    import resource
+
+    pool.open(jpeg_slide).result(WAIT_S)
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + 100 * 2**20, hard))
+    try:
+        failure = pool.read(jpeg_slide, 0, 0, 0, 9000, 9000).exception(WAIT_S)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    assert isinstance(failure, SlideError)
+    assert pool.read(jpeg_slide, 0, 0, 0, 64, 64).result(WAIT_S).shape == (64, 64, 4)
+
+
+def test_numbers_out_of_bounds_are_told_by_the_reader(pool: ReaderPool, jpeg_slide: Path) -> None:
+    for future in (
+        pool.read_area(jpeg_slide, math.nan, 0, 10, 10, 5, 5),
+        pool.read_area(jpeg_slide, 0, 0, 0, 0, 5, 5),
+        pool.open("a\0b"),
+    ):
+        with pytest.raises(SlideError):
+            future.result(WAIT_S)
+    assert (pool.read(jpeg_slide, 0, 2**64, 0, 10, 10).result(WAIT_S) == 255).all()
+
+
+def test_a_slide_opened_again_at_once_stays_open(pool: ReaderPool, tmp_path: Path, make_texture: Any) -> None:
+    """Closed and opened in one breath; a picture still open can be read although its file is away."""
+    from PIL import Image
+
+    path = tmp_path / "picture.png"
+    Image.fromarray(make_texture(300, 300)).save(path)
+    pool.open(path).result(WAIT_S)
+    pixels = pool.read(path, 0, 0, 0, 64, 64).result(WAIT_S)
+    gate = threading.Event()
+    first = pool.thumbnail(path, 30)
+    first.add_done_callback(lambda _: gate.wait(WAIT_S))  # until both of what follows wait in the queue
+    pool.forget(path)
+    opened = pool.open(path)
+    gate.set()
+    opened.result(WAIT_S)
+    with pytest.raises(SlideError):  # a later request, so that the reader has got so far
+        pool.read(tmp_path / "none.tif", 0, 0, 0, 8, 8, priority=2000).result(WAIT_S)
+    pool.read(path, 0, 0, 0, 64, 64).result(WAIT_S)
+    path.rename(tmp_path / "away")
+    assert np.array_equal(pool.read(path, 0, 0, 0, 64, 64).result(WAIT_S), pixels)
 
 
 @posix_only
