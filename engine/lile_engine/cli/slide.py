@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -37,5 +38,6 @@ def _info(args: argparse.Namespace) -> int:
     ]
     if info.note:
         lines.append(f"note        {info.note}")
-    emit_result(args, info, "\n".join(lines))
+    # A name may hold the end of a line, and each fact keeps to its own.
+    emit_result(args, info, "\n".join(re.sub(r"[\x00-\x1f\x7f]", " ", line) for line in lines))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import threading
 from pathlib import Path
@@ -33,8 +34,9 @@ _cache_bytes = 32 * 2**20
 
 
 def configure_cache(budget_bytes: int) -> None:
-    """Bounds the decoded tiles kept in memory by all slides of this process together (at first 96 MiB): a third for
-    OpenSlide (slides opened from now on), the rest for the TIFF slides that are read directly."""
+    """Bounds the decoded tiles kept in memory by all slides of this process together: a third for OpenSlide (slides
+    opened from now on), the rest for the TIFF slides that are read directly. At first it is the whole number of MiB in
+    the environment's LILE_TILE_CACHE_MB, which reader processes see too, else 96 MiB."""
     global _cache, _cache_bytes
     with _cache_lock:
         _cache, _cache_bytes = None, budget_bytes // 3
@@ -47,6 +49,16 @@ def _shared_cache() -> openslide.OpenSlideCache:
         if _cache is None:
             _cache = openslide.OpenSlideCache(_cache_bytes)
         return _cache
+
+
+def _budget_of_the_user() -> int | None:
+    """LILE_TILE_CACHE_MB in bytes; None where it is not set or makes no sense."""
+    told = os.environ.get("LILE_TILE_CACHE_MB", "")
+    return int(told) * 2**20 if told.isascii() and told.isdigit() and len(told) <= 6 else None
+
+
+if (_budget := _budget_of_the_user()) is not None:
+    configure_cache(_budget)
 
 
 class OpenSlideBackend:

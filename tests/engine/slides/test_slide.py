@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import pickle
 import shutil
 import subprocess
@@ -361,6 +362,16 @@ def test_tile_cache_keeps_its_budget(jpeg_slide: Path) -> None:
         assert tile_cache.bytes_held == 0
     finally:
         configure_cache(96 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("told", "held"), [("3", 2 * 2**20), ("", 64 * 2**20), ("much", 64 * 2**20), ("-5", 64 * 2**20)]
+)
+def test_the_user_bounds_the_tile_cache(told: str, held: int) -> None:
+    code = "from lile_engine.slides import openslide_backend as b; print(b.tile_cache._budget, b._cache_bytes * 2)"
+    environment = {**os.environ, "LILE_TILE_CACHE_MB": told}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.split() == [str(held), str(held)]
 
 
 def test_importing_slides_is_cheap() -> None:

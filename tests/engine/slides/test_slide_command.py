@@ -30,6 +30,16 @@ def test_words_for_a_person_and_the_users_mpp(jpeg_slide: Path, capsys: pytest.C
     assert "903x701 (1/1)" in text
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+def test_a_name_with_the_end_of_a_line_keeps_to_its_line(
+    jpeg_slide: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "two\nlines.tif"
+    path.write_bytes(jpeg_slide.read_bytes())
+    assert main(["slide", "info", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "two lines.tif: generic-tiff, generic-tiff"
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no slide at all"])
 def test_what_is_no_slide_is_one_line_and_exit_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
