@@ -22,6 +22,7 @@ from lile_desktop.viewer.view_state import Rect, ViewState, panned, to_screen
 # Seconds. Where whole smooth frames take longer, those of a zoom under way are painted fast.
 SLOW_FRAME = 0.003
 FORGET = 0.8  # a slow frame is forgotten as quicker ones follow
+BANDS = 3  # a fast frame at rest is painted smoothly in so many frames, from top to bottom
 MOST_DIRTY = 40  # places to be painted anew; more of them, and the whole frame is
 
 
@@ -48,6 +49,7 @@ class Backdrop:
         self._dirty: list[Rect] = []
         self._smooth_s = 0.0  # how long whole smooth frames take
         self._fast = False  # the frame was painted fast
+        self._bands = 0  # of it that have been painted smoothly since
 
     @property
     def rough(self) -> bool:
@@ -83,11 +85,17 @@ class Backdrop:
         view, corner = on_pixels(view, ratio)
         whole = QRegion(0, 0, view.width, view.height)
         region = self._reuse(view, corner, ratio)
-        fast = moving and self._smooth_s > SLOW_FRAME
-        if region is None or (self._fast and not fast):
+        bands = 1
+        # The last frame of a zoom is painted fast like those before it, and smoothly, in bands, by the next ones.
+        fast = (moving or (self._fast and region is None)) and self._smooth_s > SLOW_FRAME
+        if region is None:
             region = whole
             self._renew(view, ratio)
             self._fast = fast
+            self._bands = 0
+        elif self._fast and not fast:
+            region += self._next_band(view, moved=corner != self._corner)
+            bands = BANDS
         self._dirty.clear()
         began = time.perf_counter()
         inside = QPainter(self._frame)
@@ -98,11 +106,11 @@ class Backdrop:
             ground(inside, view)
         self._mosaics.hurry = moving
         report = paint_tiles(
-            inside, pyramid, view, ratio, image_of, self._mosaics, smooth=not self._fast, draw=not region.isEmpty()
+            inside, pyramid, view, ratio, image_of, self._mosaics, smooth=not fast, draw=not region.isEmpty()
         )
         inside.end()
-        if region == whole and not self._fast:
-            self._smooth_s = max(time.perf_counter() - began, FORGET * self._smooth_s)
+        if bands > 1 or (region == whole and not fast):
+            self._smooth_s = max(bands * (time.perf_counter() - began), FORGET * self._smooth_s)
         for key in report.pending:
             self._dirty.append(pyramid.tile_rect(key))
         self._view, self._corner, self._ratio = view, corner, ratio
@@ -110,6 +118,14 @@ class Backdrop:
         painter.drawImage(QPointF(0, 0), self._frame)
         self._frame.setDevicePixelRatio(1.0)
         return report
+
+    def _next_band(self, view: ViewState, *, moved: bool) -> QRect:
+        """What of a fast frame is painted smoothly now; it begins again where the frame has ``moved``."""
+        at = 0 if moved else self._bands
+        top, bottom = view.height * at // BANDS, view.height * (at + 1) // BANDS
+        self._bands = at + 1
+        self._fast = self._bands < BANDS
+        return QRect(0, top, view.width, bottom - top)
 
     def _renew(self, view: ViewState, ratio: float) -> None:
         size = QSize(round(view.width * ratio), round(view.height * ratio))

@@ -452,7 +452,8 @@ class SlideCanvas(QWidget):
             self._painted = self._view
             if self._look.unfinished:
                 self._backdrop.invalidate()
-            if self._look.unfinished or self._report.pending:
+            resting = self._motion.target_scale is None
+            if self._look.unfinished or self._report.pending or (resting and self._backdrop.rough):
                 self.update()
             self.paint_layers(painter)
             if self._corner_wanted:

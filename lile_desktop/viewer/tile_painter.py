@@ -131,8 +131,8 @@ def paint_tiles(
 def _stand_ins(
     pyramid: Pyramid, missing: list[TileKey], has: Callable[[TileKey], bool]
 ) -> tuple[list[tuple[int, list[TileKey]]], int]:
-    """By level: the nearest coarser tile of each missing one, coarsest first, then finer ones that lie in it; and how
-    many of the missing ones have nothing coarser."""
+    """By level: the nearest coarser tile of each missing one, coarsest first, then, where that is not the next level,
+    finer ones that lie in it; and how many of the missing ones have nothing coarser."""
     found: dict[int, dict[TileKey, None]] = {}
     bare = 0
     for key in missing:
@@ -142,8 +142,10 @@ def _stand_ins(
                 found.setdefault(level, {})[ancestor] = None
                 break
         else:
+            level = pyramid.coarsest + 1
             bare += 1
-        if key.level > 0:
+        # Half as sharp is good enough for the moment, and one draw where four finer tiles would take more.
+        if key.level > 0 and level > key.level + 1:
             for child in pyramid.tiles(key.level - 1, pyramid.tile_rect(key)):
                 if has(child):
                     found.setdefault(child.level, {})[child] = None
