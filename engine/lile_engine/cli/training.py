@@ -113,8 +113,9 @@ def _evaluate(args: argparse.Namespace) -> int:
     def line(name: str, way: Direction) -> str:
         return f"{name:<28}{way.r1:8.3f}{way.r5:8.3f}{way.r10:8.3f}{way.median_rank:10.1f}"
 
+    folds = f", {report.folds} folds" if report.folds > 1 else ""
     lines = [
-        f"{report.images} images, {report.captions} captions" + " " * 4 + "    R@1     R@5    R@10    median",
+        f"{report.images} images, {report.captions} captions{folds}" + " " * 4 + "    R@1     R@5    R@10    median",
         line("image to text", report.i2t),
         line("text to image", report.t2i),
     ]

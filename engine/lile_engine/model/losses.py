@@ -1,4 +1,5 @@
-"""What training minimises: ``L = L_cross + lambda * L_self``, each image to text and text to image.
+"""The contrasts that training minimises, each image to text and text to image (`lile_engine.training.step` sums them
+to ``L = L_cross + lambda * L_self``).
 
 Every loss takes scores [I, T] and ``matches`` bool [I, T] (True where text and image belong together; several
 per row and column where captions repeat) and returns a dict of scalars with at least ``"loss"``.
@@ -52,35 +53,6 @@ class HardestHinge(nn.Module):
             excess = (self.margin + hardest.amax(axis, keepdim=True) - scores).clamp(min=0)
             ways.append(excess.masked_fill(~positives, 0).sum() / count)
         return {"loss": (ways[0] + ways[1]) / 2, "i2t": ways[0], "t2i": ways[1]}
-
-
-class LileLoss(nn.Module):
-    """``L_cross + lambda * L_self``; ``kind`` is ``"infonce"`` or ``"hinge"``; ``lambda_self = 0`` is the ablation.
-
-    Returns ``loss``, ``cross`` and ``self`` (the latter reported even where it has no weight).
-    """
-
-    def __init__(self, kind: str = "infonce", lambda_self: float = 1.0, margin: float = 0.2) -> None:
-        super().__init__()
-        if kind not in ("infonce", "hinge"):
-            raise ValueError(f"kind must be 'infonce' or 'hinge', not {kind!r}")
-        self.contrast: nn.Module = InfoNCE() if kind == "infonce" else HardestHinge(margin)
-        self.lambda_self = lambda_self
-
-    def forward(
-        self,
-        self_scores: Tensor,
-        cross_scores: Tensor,
-        matches: Tensor,
-        scales: tuple[Tensor | float, Tensor | float] = (1.0, 1.0),
-        known: Tensor | None = None,
-    ) -> dict[str, Tensor]:
-        """``self_scores`` v t' [I, T]; ``cross_scores`` s_x [I, T], scored where ``known``; ``scales`` of both."""
-        own = self.contrast(self_scores, matches, scales[0])["loss"]
-        cross = self.contrast(cross_scores, matches, scales[1], known)["loss"]
-        # At lambda = 0 the term is left out rather than multiplied: a NaN times zero would still be a NaN.
-        loss = cross + self.lambda_self * own if self.lambda_self else cross
-        return {"loss": loss, "cross": cross.detach(), "self": own.detach()}
 
 
 def soft_contrast(logits: Tensor, target: Tensor) -> Tensor:

@@ -140,6 +140,34 @@ class RunSection:
     patience: int = 0
 
 
+# Least and most of each number, ends included: beyond them a value means nothing, or is a slip that costs a night.
+_LARGE = 10**9
+_SEED = 2**63 - 1
+RANGES: dict[str, dict[str, tuple[float, float]]] = {
+    "data": {
+        "validation_share": (0, 0.999), "phrase_share": (0, 1), "views": (1, 10_000), "view_seed": (0, _SEED),
+        "cache_megabytes": (0, _LARGE),
+    },
+    "augment": {
+        "stain": (0, 2), "vectors": (0, 1), "brightness": (0, 2), "scale": (0, 3), "blur": (0, 50), "jpeg": (10, 100),
+        "strength": (0, 10),
+    },
+    "optim": {
+        "steps": (1, _LARGE), "batch": (2, 10**6), "lr": (1e-12, 10), "weight_decay": (0, 10), "warmup": (0, _LARGE),
+        "floor": (0, 1), "clip": (1e-9, 1e12), "ema": (0, 0.999999), "image_backbone": (0, 100),
+        "text_encoder": (0, 100), "layer_decay": (1e-3, 1),
+    },
+    "loss": {
+        "weight_self": (0, 1e6), "weight_cross": (0, 1e6), "margin": (0, 2), "hard_negatives": (0, 10**6),
+        "random_negatives": (0, 10**6), "cross_batch": (0, 10**6),
+    },
+    "run": {
+        "seed": (0, _SEED), "threads": (0, 4096), "save_steps": (1, _LARGE), "save_minutes": (0, 1e6),
+        "validate_steps": (1, _LARGE), "patience": (0, _LARGE),
+    },
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """A whole training. ``output`` is the model folder that comes out; the state of the run lies beside it."""
@@ -165,7 +193,9 @@ def read_config(path: Path) -> TrainConfig:
             table = tomllib.load(file)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read; check that it is a training configuration.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise ConfigError(f"{path} is nested too deeply for a configuration; write it anew.") from error
+    except ValueError as error:  # TOML or UTF-8 that is none, or a number of thousands of digits
         raise ConfigError(f"{path} is not valid TOML ({error}); mend that line.") from error
     return config_from_dict(table, base=path.resolve().parent, source=path.name)
 
@@ -235,7 +265,7 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
     if kind is Path and isinstance(value, str):
         return Path(value)
     if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+        return float(max(-1e300, min(value, 1e300))) if isinstance(value, int) else value
     if origin is tuple:
         inner = typing.get_args(kind)[0]
         items = value if isinstance(value, (list, tuple)) else [value]
@@ -276,32 +306,25 @@ def _check(config: TrainConfig, source: str) -> None:
         if not holds:
             raise ConfigError(f"{source}: {key} {rule}.")
 
-    data, optim, loss, run = config.data, config.optim, config.loss, config.run
+    data, loss = config.data, config.loss
     # The model replaces the whole folder, so nothing but an older model may lie there.
     out = config.output
     free = not out.exists() or (out.is_dir() and ((out / "model.safetensors").is_file() or not any(out.iterdir())))
     need(free, "output", f"is {out}, which holds something else than a model; name a new folder")
-    for name, section in dataclasses.asdict(config).items():
-        if isinstance(section, dict):
-            for key, value in section.items():
-                need(not isinstance(value, float) or math.isfinite(value), f"[{name}] {key}", "must be a finite number")
+    for section, ranges in RANGES.items():
+        for key, (least, most) in ranges.items():
+            value = getattr(getattr(config, section), key)
+            told = f"[{section}] {key}"
+            need(math.isfinite(value), told, "must be a finite number")
+            need(value >= least, told, f"is {value} and must be at least {least:g}")
+            need(value <= most, told, f"is {value} and may be at most {most:g}")
     need(bool(data.train), "[data] train", "is missing; name at least one folder or file of pairs")
     need(data.bad_rows in ("skip", "refuse"), "[data] bad_rows", 'must be "skip" or "refuse"')
     need(not data.weights or len(data.weights) == len(data.train), "[data] weights", "needs one number per train entry")
-    need(all(w > 0 for w in data.weights), "[data] weights", "must be positive")
-    need(0 <= data.validation_share < 1, "[data] validation_share", "must be at least 0 and below 1")
-    need(0 <= data.phrase_share <= 1, "[data] phrase_share", "must be from 0 to 1")
-    need(data.views >= 1, "[data] views", "must be at least 1")
-    need(optim.steps >= 1, "[optim] steps", "must be at least 1")
-    need(optim.batch >= 2, "[optim] batch", "must be at least 2: a pair alone has nothing to differ from")
-    need(optim.lr > 0, "[optim] lr", "must be positive")
-    need(0 <= optim.ema < 1, "[optim] ema", "must be at least 0 and below 1")
-    need(optim.image_backbone >= 0 and optim.text_encoder >= 0, "[optim] encoder factors", "must not be negative")
+    need(all(0 < w < math.inf for w in data.weights), "[data] weights", "must be positive, and numbers")
     need(loss.kind in ("infonce", "hinge"), "[loss] kind", 'must be "infonce" or "hinge"')
-    need(loss.weight_self >= 0 and loss.weight_cross >= 0, "[loss] weights", "must not be negative")
     need(loss.weight_self + loss.weight_cross > 0, "[loss] weights", "are all 0, so there is nothing to learn")
     need(loss.hard_negatives + loss.random_negatives > 0, "[loss] negatives", "must not both be 0")
-    need(10 <= config.augment.jpeg <= 100, "[augment] jpeg", "must be a quality from 10 to 100")
-    need(optim.warmup >= 0 and optim.clip > 0, "[optim] warmup and clip", "must not be negative, and clip above 0")
-    need(run.seed >= 0 and run.threads >= 0, "[run] seed and threads", "must not be negative")
-    need(run.validate_steps >= 1 and run.save_steps >= 1, "[run] save_steps and validate_steps", "must be at least 1")
+    need(
+        loss.cross_batch != 1, "[loss] cross_batch", "must be 0 (all) or at least 2: a pair alone differs from nothing"
+    )

@@ -1,7 +1,7 @@
 """Retrieval measured on pairs: stage one alone, and with the best candidates re-ranked by cross-attention.
 
 Protocols: ``pairs`` (equal captions, and captions of one group, count as matches), ``coco1k`` and ``coco5k``
-(MS-COCO, Karpathy's test split: five captions an image; five folds of 1,000 images averaged, or all 5,000 at once),
+(MS-COCO, Karpathy's test split of 5,000 images: five captions an image; five folds of 1,000 averaged, or all at once),
 ``arch`` (each figure's caption belongs to all its pictures).
 """
 
@@ -20,9 +20,11 @@ from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, n
 from lile_engine.training.augment import plain_view
 from lile_engine.training.pairs import Pair, PairDataset, load_image, read_pairs
 from lile_engine.training.readers import read_arch, read_coco
-from lile_engine.training.recall import Direction, Recall, direction_of, hits, join, mean_recall, rsum
+from lile_engine.training.recall import Direction, Found, Recall, hits, join, recall_of_folds
 
 PROTOCOLS = ("pairs", "coco1k", "coco5k", "arch")
+COCO_IMAGES = 5000  # a figure of another number of images would not be one of these protocols
+MOST_RESAMPLES = 100_000
 _BLOCK = 256  # queries whose scores are held at once
 
 
@@ -47,7 +49,8 @@ class Rerank:
 
 @dataclass(frozen=True)
 class EvalReport:
-    """Stage one (``i2t``, ``t2i``, ``rsum``) and, where asked for, re-ranked, with how it was re-ranked."""
+    """Stage one (``i2t``, ``t2i``, ``rsum``) and, where asked for, re-ranked, with how it was re-ranked. ``folds`` is
+    over how many parts of the pictures the figures are means."""
 
     protocol: str
     images: int
@@ -59,6 +62,7 @@ class EvalReport:
     alpha: float
     rerank_k: int
     left_out: int
+    folds: int = 1
 
 
 def text_matches(pairs: Sequence[Pair]) -> tuple[list[str], Bools]:
@@ -161,27 +165,27 @@ def evaluate(
     cancel: CancelToken | None = None,
 ) -> EvalReport:
     """Recall both ways. ``alpha`` and ``rerank_k`` override the model's own (how stage one and pair score are mixed,
-    and for how many candidates)."""
+    and for how many candidates). Raises `DataError` where the pairs are not those of a COCO protocol or the model gives
+    no numbers, `ConfigError` for an impossible ``bootstrap``."""
+    if not 0 <= bootstrap <= MOST_RESAMPLES:
+        raise ConfigError(f"The number of resamples is {bootstrap} and must be from 0 (none) to {MOST_RESAMPLES}.")
     pairs = dataset.pairs
+    if protocol in ("coco1k", "coco5k") and len(pairs) != COCO_IMAGES:
+        raise DataError(
+            f"The protocol {protocol} is of {COCO_IMAGES} images and there are {len(pairs)}; complete the test split, "
+            "or use the protocol pairs."
+        )
     texts, matches = text_matches(pairs) if protocol in ("pairs", "arch") else own_matches(pairs)
     encoded = encode_pairs(model, pairs, texts, progress=progress, cancel=cancel)
     how = Rerank(model.alpha if alpha is None else alpha, model.rerank_k if rerank_k is None else rerank_k)
-    if protocol == "coco1k":
-        folds = _folds(pairs)
-        first = mean_recall([_recall(model, encoded, matches, images, captions, None) for images, captions in folds])
-        second = None
-        if rerank:
-            second = mean_recall(
-                [_recall(model, encoded, matches, images, captions, how, cancel=cancel) for images, captions in folds]
-            )
-    else:
-        images, captions = np.arange(len(pairs)), np.arange(len(texts))
-        units = _units(pairs)
-        args = (model, encoded, matches, images, captions)
-        first = _recall(*args, None, bootstrap=bootstrap, seed=seed, units=units)
-        second = None
-        if rerank:
-            second = _recall(*args, how, bootstrap=bootstrap, seed=seed, units=units, cancel=cancel)
+    parts = folds_of(pairs, 5) if protocol == "coco1k" else [(np.arange(len(pairs)), np.arange(len(texts)))]
+    units = _units(pairs)
+
+    def recall(how: Rerank | None) -> Recall:
+        found = [_found(model, encoded, matches, *part, how, units, cancel) for part in parts]
+        return recall_of_folds(found, bootstrap=bootstrap, seed=seed)
+
+    first, second = recall(None), recall(how) if rerank else None
     return EvalReport(
         protocol,
         len(pairs),
@@ -193,22 +197,18 @@ def evaluate(
         how.alpha,
         how.k,
         len(dataset.bad_rows),
+        len(parts),
     )
 
 
-def _folds(pairs: Sequence[Pair], size: int = 1000) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Consecutive folds of 1,000 images, in the order of the split, with their captions."""
-    if len(pairs) < size:
-        raise DataError(
-            f"The 1K protocol needs at least {size} images and there are {len(pairs)}; use coco5k or pairs."
-        )
-    ends = np.cumsum([len(p.captions) for p in pairs])
-    starts = np.concatenate([[0], ends[:-1]])
-    found = []
-    for fold in range(len(pairs) // size):
-        images = np.arange(fold * size, (fold + 1) * size)
-        found.append((images, np.arange(starts[images[0]], ends[images[-1]])))
-    return found
+def folds_of(pairs: Sequence[Pair], count: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """``count`` consecutive folds of as many images each, in the order of the split, with their captions (numbered as
+    `own_matches` has them)."""
+    starts = np.concatenate([[0], np.cumsum([len(p.captions) for p in pairs])])
+    return [
+        (images, np.arange(starts[images[0]], starts[images[-1] + 1]))
+        for images in np.array_split(np.arange(len(pairs)), count)
+    ]
 
 
 def _units(pairs: Sequence[Pair]) -> NDArray[np.int64]:
@@ -217,20 +217,17 @@ def _units(pairs: Sequence[Pair]) -> NDArray[np.int64]:
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
-def _recall(
+def _found(
     model: ImageTextModel,
     encoded: Encoded,
     matches: Bools,
     images: NDArray[np.int64],
     captions: NDArray[np.int64],
     how: Rerank | None,
-    *,
-    bootstrap: int = 0,
-    seed: int = 0,
-    units: NDArray[np.int64] | None = None,
-    cancel: CancelToken | None = None,
-) -> Recall:
-    """Recall among ``images`` and ``captions``; re-ranked as ``how`` says, or stage one alone for None."""
+    units: NDArray[np.int64],
+    cancel: CancelToken | None,
+) -> Found:
+    """What is found among ``images`` and ``captions``; re-ranked as ``how`` says, or stage one alone for None."""
     i2t_parts, t2i_parts = [], []
     for start in range(0, len(images), _BLOCK):
         rows = images[start : start + _BLOCK]
@@ -244,12 +241,8 @@ def _recall(
         if how is not None:
             scores = _rerank(model, encoded, scores, rows, images, how, of_images=False, cancel=cancel)
         t2i_parts.append(hits(scores, matches[np.ix_(images, rows)].T))
-    image_units = None if units is None else units[images]
     owner = matches[np.ix_(images, captions)].argmax(axis=0)
-    text_units = owner if image_units is None else image_units[owner]
-    i2t = direction_of(join(i2t_parts), image_units, bootstrap=bootstrap, seed=seed)
-    t2i = direction_of(join(t2i_parts), text_units, bootstrap=bootstrap, seed=seed)
-    return Recall(i2t, t2i, rsum(i2t, t2i))
+    return Found(join(i2t_parts), join(t2i_parts), units[images], units[images][owner])
 
 
 def _rerank(

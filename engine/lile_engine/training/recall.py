@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from lile_engine.errors import DataError
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 KS = (1, 5, 10)
@@ -63,13 +65,16 @@ class Hits:
 def hits(scores: NDArray[np.floating], matches: Bools) -> Hits:
     """Looks up each row's best-ranked match.
 
-    ``scores [Q, C]`` (higher is better), ``matches [Q, C]``; each row needs at least one match (else `ValueError`).
+    ``scores [Q, C]`` (higher is better), ``matches [Q, C]``; each row needs at least one match (else `ValueError`), and
+    scores must be numbers (else `DataError`: one that is none compares with nothing and would count as found).
     With ``g`` candidates strictly better than the best match and ``e`` equal to it, ``m`` of them matches, a match is
     among the first ``k`` with probability ``1 - C(e-m, k-g) / C(e, k-g)``, and the first match stands at rank
     ``g + (e+1)/(m+1)`` on average.
     """
     if not matches.any(axis=1).all():
         raise ValueError("each query needs at least one match")
+    if not np.isfinite(scores).all():
+        raise DataError("Some scores are no numbers, so nothing can be measured; the model is damaged, train it again.")
     best = np.where(matches, scores, -np.inf).max(axis=1, keepdims=True)
     greater = (scores > best).sum(axis=1).astype(np.float64)
     equal_to = scores == best
@@ -116,8 +121,10 @@ def _intervals(found: Hits, units: NDArray[np.integer], count: int, seed: int) -
     size = np.bincount(which, minlength=n).astype(np.float64)
     sums = np.stack([np.bincount(which, found.found[:, k], n) for k in range(len(KS))], axis=1)
     rng = np.random.default_rng([seed, n])
-    draws = np.stack([np.bincount(rng.integers(n, size=n), minlength=n) for _ in range(count)]).astype(np.float64)
-    means = (draws @ sums) / (draws @ size)[:, None]
+    means = np.empty((count, len(KS)))
+    for row in means:  # one draw at a time: all of them would not fit into memory
+        drawn = np.bincount(rng.integers(n, size=n), minlength=n).astype(np.float64)
+        row[:] = (drawn @ sums) / (drawn @ size)
     low, high = np.percentile(means, [2.5, 97.5], axis=0)
     return {f"r{k}": Interval(float(low[i]), float(high[i])) for i, k in enumerate(KS)}
 
@@ -149,13 +156,27 @@ def recall_at_k(
     return Recall(i2t, t2i, rsum(i2t, t2i))
 
 
-def mean_recall(folds: Sequence[Recall]) -> Recall:
-    """The mean over folds, as the 1K protocol of MS-COCO prints it (median ranks are averaged too)."""
+@dataclass(frozen=True)
+class Found:
+    """Both ways of one fold, and which of its images and texts a bootstrap draws together."""
 
-    def mean(parts: list[Direction]) -> Direction:
-        values = np.array([[p.r1, p.r5, p.r10, p.median_rank] for p in parts]).mean(axis=0)
+    i2t: Hits
+    t2i: Hits
+    image_units: NDArray[np.integer]
+    text_units: NDArray[np.integer]
+
+
+def recall_of_folds(folds: Sequence[Found], *, bootstrap: int = 0, seed: int = 0) -> Recall:
+    """The mean over folds, as the 1K protocol of MS-COCO prints it (median ranks are averaged too). Intervals are of
+    the queries of all folds together."""
+
+    def way(parts: Sequence[Hits], units: Sequence[NDArray[np.integer]]) -> Direction:
+        each = [direction_of(p) for p in parts]
+        values = np.array([[p.r1, p.r5, p.r10, p.median_rank] for p in each]).mean(axis=0)
         r1, r5, r10, rank = (float(v) for v in values)
-        return Direction(r1, r5, r10, rank, sum(p.queries for p in parts))
+        whole = direction_of(join(parts), np.concatenate(units), bootstrap=bootstrap, seed=seed)
+        return Direction(r1, r5, r10, rank, whole.queries, whole.intervals)
 
-    i2t, t2i = mean([f.i2t for f in folds]), mean([f.t2i for f in folds])
+    i2t = way([f.i2t for f in folds], [f.image_units for f in folds])
+    t2i = way([f.t2i for f in folds], [f.text_units for f in folds])
     return Recall(i2t, t2i, rsum(i2t, t2i))

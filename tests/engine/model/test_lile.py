@@ -7,7 +7,7 @@ import torch
 from lile_engine.model.config import LileConfig
 from lile_engine.model.create import create_lile
 from lile_engine.model.lile import Lile, TokenGrid, positions_2d
-from lile_engine.model.losses import LileLoss
+from lile_engine.model.losses import InfoNCE
 
 Phrases = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -97,13 +97,9 @@ def test_gradients_reach_what_trains_and_nothing_else(
     images, texts = model.encode_images(as_tensor(pixels)), model.encode_texts(*phrases)
     matches = torch.zeros(5, 3, dtype=torch.bool)
     matches[[0, 1, 2, 3], [0, 1, 2, 0]] = True
-    loss = LileLoss()(
-        images.vectors @ texts.vectors.T,
-        model.score_pairs(images.tokens, texts.tokens, phrases[2]),
-        matches,
-        model.scales,
-    )["loss"]
-    loss.backward()
+    tables = images.vectors @ texts.vectors.T, model.score_pairs(images.tokens, texts.tokens, phrases[2])
+    own, cross = (InfoNCE()(table, matches, scale)["loss"] for table, scale in zip(tables, model.scales, strict=True))
+    (own + cross).backward()
     for name, parameter in model.named_parameters():
         part = name.split(".")[0]
         if (part == "backbone" and "image" in frozen) or (part == "text_encoder" and "text" in frozen):

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lile_engine.model.losses import HardestHinge, InfoNCE, LileLoss
+from lile_engine.model.losses import HardestHinge, InfoNCE
 
 
 def random_case(seed: int, rows: int = 6, columns: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -88,18 +88,3 @@ def test_no_match_at_all_is_no_loss_and_no_nan(loss: torch.nn.Module) -> None:
 
 def test_all_matches_leave_no_negative_to_fear() -> None:
     assert float(HardestHinge()(torch.rand(3, 3), torch.ones(3, 3, dtype=torch.bool))["loss"]) == 0
-
-
-@pytest.mark.parametrize("kind", ["infonce", "hinge"])
-def test_the_sum_is_cross_plus_lambda_self(kind: str) -> None:
-    own, matches = random_case(3, 4, 4)
-    cross, _ = random_case(4, 4, 4)
-    parts = LileLoss(kind, lambda_self=0.7)(own, cross, matches, (2.0, 3.0))
-    assert float(parts["loss"]) == pytest.approx(float(parts["cross"]) + 0.7 * float(parts["self"]))
-    alone = LileLoss(kind, lambda_self=0.0)(own * float("nan"), cross, matches, (2.0, 3.0))
-    assert float(alone["loss"]) == pytest.approx(float(parts["cross"]))
-
-
-def test_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(ValueError, match="triplet"):
-        LileLoss("triplet")

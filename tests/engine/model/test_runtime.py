@@ -132,6 +132,24 @@ def test_out_of_memory_halves_the_batch_and_says_so(caplog: pytest.LogCaptureFix
     assert "2 images at a time" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        MemoryError(),
+    ],
+    ids=["cublas", "cudnn", "machine"],
+)
+def test_memory_that_ran_out_is_known_by_all_its_names(error: Exception) -> None:
+    def run(start: int, stop: int) -> int:
+        if stop - start > 3:
+            raise error
+        return stop - start
+
+    assert in_batches(run, 10, 8, "images") == ([2, 2, 2, 2, 2], 2)
+
+
 def test_out_of_memory_with_one_is_the_end() -> None:
     def run(start: int, stop: int) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")

@@ -58,7 +58,9 @@ def main() -> None:
             "output": str(Path(out) / "unused"),
             "data": {"train": [pairs], "views": 1},
             "optim": {"batch": 16, "lr": 1e-2, "image_backbone": 1.0, "text_encoder": 1.0},
-            "loss": {"hard_negatives": 2, "random_negatives": 1},
+            # All negatives, for which of two equally hard ones is taken would hang on the last bit of a sum; and of 15
+            # pictures, so that the pairs do not divide evenly among two processes.
+            "loss": {"hard_negatives": 15, "random_negatives": 1, "cross_batch": 15},
         }
     )
     checkpoint = load_checkpoint(Path(model_folder))
@@ -70,7 +72,7 @@ def main() -> None:
     supply = Supply(config, model, checkpoint.tokenizer, [data], cpu)
     sampler = Sampler([data], batch=16, views=1, seed=4)
     # A large epsilon: where the true gradient is zero, Adam would turn the last bits of the sums into whole steps.
-    optimizer = torch.optim.AdamW(parameter_groups(model, config.optim), eps=1e-3)
+    optimizer = torch.optim.AdamW(parameter_groups(model, config.optim), eps=1e-2)
     share_norms(model, ranks)
     compute = parallel_losses(model, ranks)
     kept = {}

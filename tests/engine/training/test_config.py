@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from pathlib import Path
 
 import pytest
 
 from lile_engine.errors import ConfigError
-from lile_engine.training.config import config_from_dict, config_to_dict, config_to_toml, read_config
+from lile_engine.training.config import (
+    RANGES,
+    TrainConfig,
+    config_from_dict,
+    config_to_dict,
+    config_to_toml,
+    read_config,
+)
 
 MINIMAL = {"output": "out", "data": {"train": ["pairs"]}}
 
@@ -42,6 +51,53 @@ def test_little_needs_saying(tmp_path: Path) -> None:
 def test_refused_with_the_name(table: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         config_from_dict(table)
+
+
+@pytest.mark.parametrize("section", RANGES)
+def test_every_number_has_its_range(section: str) -> None:
+    kind = next(f for f in dataclasses.fields(TrainConfig) if f.name == section).default
+    numbers = {
+        f.name
+        for f in dataclasses.fields(kind)
+        if isinstance(f.default, (int, float)) and not isinstance(f.default, bool)
+    }
+    assert set(RANGES[section]) == numbers
+    for key, (least, most) in RANGES[section].items():
+        whole = isinstance(getattr(kind, key), int)
+        for value, fits in ((least, True), (most, True), (least - 1, False), (most * 2 + 1, False), (math.nan, False)):
+            if whole and value is math.nan:
+                continue
+            given = int(value) if whole else float(value)
+            others = {"random_negatives": 1} if key == "hard_negatives" else {}
+            others |= {"weight_self": 1.0} if key == "weight_cross" else {}
+            table = {"output": "out", "data": {"train": ["pairs"]}}
+            table[section] = {**table.get(section, {}), **others, key: given}  # type: ignore[dict-item]
+            if fits:
+                assert getattr(getattr(config_from_dict(table), section), key) == given
+            else:
+                with pytest.raises(ConfigError, match=rf"\[{section}\] {key} "):
+                    config_from_dict(table)
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ({"loss": {"cross_batch": 1}}, "cross_batch must be 0"),
+        ({"loss": {"hard_negatives": 0, "random_negatives": 0}}, "must not both be 0"),
+        ({"optim": {"lr": 10**400}}, "at most"),
+        ({"data": {"train": ["p"], "weights": [float("nan")]}}, "weights must be positive"),
+    ],
+)
+def test_numbers_that_mean_nothing(table: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        config_from_dict({**MINIMAL, **table})
+
+
+def test_toml_that_no_reader_expects(tmp_path: Path) -> None:
+    for text in ("a = " + "[" * 50_000, "a = " + "1" * 5000):
+        (tmp_path / "odd.toml").write_text(text)
+        with pytest.raises(ConfigError, match=r"odd\.toml is"):
+            read_config(tmp_path / "odd.toml")
 
 
 def test_broken_toml_and_missing_file(tmp_path: Path) -> None:

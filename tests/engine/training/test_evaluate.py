@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from lile_engine.cli import main
 from lile_engine.errors import DataError
 from lile_engine.model.load import load_model
-from lile_engine.training.evaluate import encode_pairs, evaluate, own_matches, text_matches
+from lile_engine.model.runtime import LileRuntime
+from lile_engine.training.evaluate import encode_pairs, evaluate, folds_of, own_matches, text_matches
 from lile_engine.training.pairs import Pair, PairDataset, read_pairs
 from lile_engine.training.readers import read_arch, read_coco, read_set
 from lile_engine.training.recall import recall_at_k
@@ -113,25 +115,64 @@ def test_arch_several_pictures_to_one_caption(tmp_path: Path) -> None:
         read_arch(tmp_path / "books_set" / "images")
 
 
-def test_coco_1k_is_the_mean_of_its_folds(tiny_model: Path, tmp_path: Path) -> None:
-    """Two whole folds of 1,000 images and a rest that no fold takes; each fold has only its own captions to confuse."""
+@pytest.mark.slow
+def test_coco_1k_is_the_mean_of_its_five_folds(tiny_model: Path, tmp_path: Path) -> None:
+    """Each fold of 1,000 images has only its own captions to confuse."""
     file = tmp_path / "one.png"
     Image.new("RGB", (64, 64), (120, 60, 90)).save(file)
     words = ("red", "green", "blue", "dots", "rings", "dark", "pale", "a", "b", "c", "d")
-    pairs = [Pair(file, (" ".join(words[n] for n in (i % 11, i // 11 % 11, i // 121)),)) for i in range(1200)]
-    pairs = [p for p in pairs for _ in (0, 1)][:2100]
+    pairs = [Pair(file, (" ".join(words[n] for n in (i % 11, i // 11 % 11, i // 121 % 11)),)) for i in range(2500)]
+    pairs = [p for p in pairs for _ in (0, 1)]
     model = load_model(tiny_model, "cpu")
-    report = evaluate(model, PairDataset(tuple(pairs)), "coco1k", rerank=False)
+    report = evaluate(model, PairDataset(tuple(pairs)), "coco1k", rerank=False, bootstrap=50)
+    assert (report.images, report.folds) == (5000, 5)
     # All images are the same, so every caption's image is one of 1,000 equals and its chance is 1 in 1,000.
     assert report.t2i.r1 == pytest.approx(1 / 1000)
     assert report.t2i.r10 == pytest.approx(10 / 1000)
-    assert report.t2i.queries == 2000
+    assert report.t2i.queries == 5000
     texts, matches = own_matches(pairs)
     encoded = encode_pairs(model, pairs, texts)
     scores = encoded.image_vectors @ encoded.text_vectors.T
-    folds = [recall_at_k(scores[part, part], matches[part, part]) for part in (slice(0, 1000), slice(1000, 2000))]
+    parts = [slice(1000 * n, 1000 * (n + 1)) for n in range(5)]
+    folds = [recall_at_k(scores[part, part], matches[part, part]) for part in parts]
     assert report.i2t.r10 == pytest.approx(np.mean([f.i2t.r10 for f in folds]))
+    assert report.i2t.median_rank == pytest.approx(np.mean([f.i2t.median_rank for f in folds]))
     assert report.rsum == pytest.approx(np.mean([f.rsum for f in folds]))
+    assert report.i2t.intervals is not None
+    assert report.i2t.intervals["r10"].low <= report.i2t.r10 <= report.i2t.intervals["r10"].high
+    all_at_once = evaluate(model, PairDataset(tuple(pairs)), "coco5k", rerank=False, bootstrap=0)
+    assert all_at_once.folds == 1
+    assert all_at_once.t2i.r10 == pytest.approx(10 / 5000)
+
+
+def test_folds_have_the_captions_of_their_images() -> None:
+    pairs = [_pair(*(f"{i} {k}" for k in range(1 + i % 3))) for i in range(10)]
+    texts, matches = own_matches(pairs)
+    folds = folds_of(pairs, 5)
+    assert [images.tolist() for images, _ in folds] == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+    for images, captions in folds:
+        assert matches[images].any(axis=0).nonzero()[0].tolist() == captions.tolist()
+    assert sum(len(captions) for _, captions in folds) == len(texts)
+
+
+def test_a_number_of_resamples_that_cannot_be(
+    tiny_model: Path, make_pairs: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = make_pairs(tmp_path / "p")
+    assert main(["eval", "--data", str(pairs), "--model", str(tiny_model), "--bootstrap", "-5"]) == 1
+    assert "resamples is -5" in capsys.readouterr().err
+
+
+def test_a_model_that_gives_no_numbers_is_told(
+    tiny_model: Path, make_pairs: Callable[..., Path], tmp_path: Path
+) -> None:
+    model = load_model(tiny_model, "cpu")
+    assert isinstance(model, LileRuntime)
+    with torch.no_grad():
+        for parameter in model._model.image_tower.pool.out.parameters():
+            parameter.fill_(float("nan"))
+    with pytest.raises(DataError, match="no numbers"):
+        evaluate(model, read_pairs(make_pairs(tmp_path / "p")), bootstrap=0)
 
 
 def test_coco_splits_and_five_captions(tmp_path: Path, tiny_model: Path) -> None:
@@ -147,10 +188,12 @@ def test_coco_splits_and_five_captions(tmp_path: Path, tiny_model: Path) -> None
     assert [len(p.captions) for p in test.pairs] == [5, 5]
     assert test.bad_rows[0].line == 6
     assert len(read_coco(tmp_path, "train")) == 2
-    report = evaluate(load_model(tiny_model, "cpu"), test, "coco5k", bootstrap=0)
-    assert (report.images, report.captions, report.t2i.queries) == (2, 10, 10)
-    with pytest.raises(DataError, match="at least 1000 images"):
-        evaluate(load_model(tiny_model, "cpu"), test, "coco1k")
+    texts, matches = own_matches(test.pairs)
+    assert len(texts) == 10
+    assert matches.sum(axis=1).tolist() == [5, 5]
+    for protocol in ("coco1k", "coco5k"):
+        with pytest.raises(DataError, match=f"{protocol} is of 5000 images and there are 2"):
+            evaluate(load_model(tiny_model, "cpu"), test, protocol)
     assert read_set(tmp_path) == read_coco(tmp_path, "train")  # what `lile train` reads
     assert read_set(tmp_path / "dataset_coco.json", split="val") == read_coco(tmp_path, "val")
     (tmp_path / "dataset_coco.json").write_text("[]")

@@ -167,6 +167,14 @@ def test_a_full_disk_is_told(tiny_model: Path, make_pairs: Callable[..., Path], 
     assert (tmp_path / "out" / "model.safetensors").read_bytes() == before
 
 
+def test_a_cache_that_is_a_file(tiny_model: Path, make_pairs: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("mine")
+    config = _config(tiny_model, make_pairs(tmp_path / "p"), tmp_path / "out", data={"cache": str(tmp_path / "cache")})
+    with pytest.raises(DataError, match=r"Features cannot be kept in .*cache .*name another"):
+        train(config)
+    assert (tmp_path / "cache").read_text() == "mine"
+
+
 def _failing(kind: str) -> None:
     if kind == "torch":
         torch.empty(2**58)

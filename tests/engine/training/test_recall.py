@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from lile_engine.training.recall import hits, mean_recall, recall_at_k
+from lile_engine.errors import DataError
+from lile_engine.training.recall import Found, hits, recall_at_k, recall_of_folds
 
 
 def test_each_image_first_for_its_own_caption() -> None:
@@ -113,9 +114,30 @@ def test_queries_of_one_case_are_drawn_together() -> None:
     assert width[1] > 2 * width[0]
 
 
+def _fold(scores: np.ndarray, first_unit: int) -> Found:
+    matches = np.eye(len(scores), dtype=bool)
+    units = np.arange(len(scores)) + first_unit
+    return Found(hits(scores, matches), hits(scores.T, matches.T), units, units)
+
+
 def test_folds_are_averaged() -> None:
-    good = recall_at_k(np.eye(10), np.eye(10, dtype=bool))
-    even = recall_at_k(np.zeros((10, 10)), np.eye(10, dtype=bool))
-    both = mean_recall([good, even])
+    good, even = np.eye(10), np.zeros((10, 10))
+    both = recall_of_folds([_fold(good, 0), _fold(even, 10)], bootstrap=400)
     assert both.i2t.r1 == pytest.approx((1 + 0.1) / 2)
-    assert both.rsum == pytest.approx((good.rsum + even.rsum) / 2)
+    assert both.i2t.queries == 20
+    rsums = [recall_at_k(scores, np.eye(10, dtype=bool)).rsum for scores in (good, even)]
+    assert both.rsum == pytest.approx(np.mean(rsums))
+    assert both.t2i.intervals is not None
+    interval = both.t2i.intervals["r1"]
+    assert interval.low < both.t2i.r1 < interval.high
+    # Half of the queries find with certainty, half with a chance of a tenth: the spread of a mean of 20 such.
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * 0.45 / 20**0.5, rel=0.2)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("where", ["everywhere", "match", "other"])
+def test_scores_that_are_no_numbers_find_nothing(value: float, where: str) -> None:
+    scores = np.full((4, 4), value) if where == "everywhere" else np.eye(4)
+    scores[1, 1 if where == "match" else 2] = value
+    with pytest.raises(DataError, match="no numbers"):
+        recall_at_k(scores, np.eye(4, dtype=bool))
