@@ -46,7 +46,7 @@ def read_labels(path: Path) -> dict[str, list[str]]:
     """Reads ``{class: [phrase, ...]}``; a class may also name a single phrase. Raises `DataError`."""
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # no UTF-8, no JSON, or nested without end
         raise DataError(f'{path} is not readable JSON; it must be {{"class": ["phrase", ...], ...}}.') from error
     if not isinstance(table, dict) or not table:
         raise DataError(f'{path} names no class; it must be {{"class": ["phrase", ...], ...}}.')

@@ -78,7 +78,8 @@ def test_command_keeps_the_order(
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", "{}", '{"a": []}', '{"a": [1]}', '{"a": [" "]}', '{"a": ["fat"], "b": ["the of and"]}']
+    "text",
+    ["{", "[]", "{}", '{"a": []}', '{"a": [1]}', '{"a": [" "]}', '{"a": ["fat"], "b": ["the of and"]}', "[" * 100_000],
 )
 def test_bad_labels(tmp_path: Path, text: str) -> None:
     file = tmp_path / "labels.json"
