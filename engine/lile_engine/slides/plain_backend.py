@@ -130,6 +130,8 @@ class PlainBackend:
         if self.format == "JPEG" and len(self.levels) > _JPEG_REDUCTION:
             self._rough()  # first, since it is what is looked at first
         self._fine()
+        if self._closed:  # meanwhile: what was held until now has missed the giving back
+            return_free_memory()
 
     def close(self) -> None:
         self._closed = True
