@@ -87,7 +87,7 @@ def hit_tooltip(hit: Hit) -> str:
 
 def _phrase_warning(answer: Answer) -> str:
     if answer.phrase_outside is None or answer.phrase_outside < OUTSIDE_PHRASE:
-        return ""
+        return "" if answer.fits else tr("Nothing here fits this phrase well.")
     return tr("These answers may be outside what the model has learned: nothing it knows is like this phrase.")
 
 

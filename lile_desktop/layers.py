@@ -19,6 +19,7 @@ else:
 
 ATTENTION, HEAT = "attention", "heat"
 ATTENTION_OPACITY, HEAT_OPACITY = 0.8, 0.5
+POOR_FIT = "Nothing here fits this phrase well"
 EVEN, LEAST_HIGH = 0.8, 2.0  # 1 is what every token would draw if attention were even
 
 
@@ -41,10 +42,13 @@ def attention_title(answer: AttentionAnswer) -> str:
 
 
 def heat_overlay(answer: HeatAnswer) -> RasterOverlay:
-    """The same strength everywhere: a low value is an answer too."""
+    """The same strength everywhere: a low value is an answer too. The colours span the phrase's own range where the
+    model knows it, so that what is not there stays dark; else from the slide's worst to its best."""
+    ends = answer.range
     return RasterOverlay(
         answer.values, answer.x, answer.y, answer.w, answer.h,
         colormap="viridis", opacity=HEAT_OPACITY, title=heat_title(answer), smooth=False,
+        low=ends.low if ends else None, high=ends.high if ends else None, note="" if answer.fits else tr(POOR_FIT),
     )  # fmt: skip
 
 

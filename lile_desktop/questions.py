@@ -72,8 +72,8 @@ def region_question(request: RegionRequest, seconds_per_tile: float, results: in
 def phrase_question(text: str, results: int) -> Steps:
     """Tiles, captions and cases for a phrase: at first by vectors alone, then re-ranked; returns an `Answer`."""
     number = next(_numbers)
-    outside: float | None = yield Call(worker.ask_phrase, (number, text), Priority.TYPED)
-    answer = yield from _find_all(Answer(number, phrase=text, phrase_outside=outside), results)
+    outside, ends = yield Call(worker.ask_phrase, (number, text), Priority.TYPED)
+    answer = yield from _find_all(Answer(number, phrase=text, phrase_outside=outside, phrase_range=ends), results)
     return answer
 
 

@@ -18,11 +18,9 @@ from lile_desktop.layers import (
     ATTENTION,
     ATTENTION_OPACITY,
     HEAT,
-    HEAT_OPACITY,
     attention_overlay,
     attention_title,
     heat_overlay,
-    heat_title,
     hit_boxes,
 )
 from lile_desktop.notices import Level, Notice
@@ -97,6 +95,7 @@ class ViewerController(QObject):
         view.slide_failed.connect(lambda sentence: self.notice.emit(Notice(sentence)))
         desk.current_changed.connect(self._on_slide)
         desk.fly_asked.connect(view.go_to)
+        desk.landed.connect(view.start_at)
         asker.progressed.connect(page.ask.show_progress)
         asker.progressed.connect(lambda _doing, _progress: self.changed.emit())
         asker.idle.connect(page.ask.show_idle)
@@ -395,5 +394,8 @@ class ViewerController(QObject):
     def _on_heat(self, answer: HeatAnswer) -> None:
         entry = self._desk.current
         if entry is not None and entry.path == answer.slide:
-            self._page.view.set_overlay(HEAT, heat_overlay(answer))
-            self._page.layers.set_layer(HEAT, heat_title(answer), HEAT_OPACITY, "viridis")
+            overlay = heat_overlay(answer)
+            self._page.view.set_overlay(HEAT, overlay)
+            self._page.layers.set_layer(
+                HEAT, overlay.title, overlay.opacity, overlay.colormap, ends=overlay.ends(), note=overlay.note
+            )

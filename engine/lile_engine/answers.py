@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lile_engine.archive.rows import ArchiveStatus
 from lile_engine.model.protocol import ModelIdentity
+from lile_engine.outside import PhraseRange
 from lile_engine.retrieval.results import Hit, WordWeight
 from lile_engine.slides import Region, Tile, TileSpec
 
@@ -77,19 +78,27 @@ class Answer:
     """The answer to a question, each list best first; ``question`` names it in the engine.
 
     ``phrase`` is what was typed (``phrase_outside``: 0 to 1, how far from all that the model has learned, None where it
-    cannot tell), "" after a region question, and then ``region`` and ``state`` say what was asked
-    about. ``final`` is False for an answer by vectors alone that is still being re-ranked.
+    cannot tell; ``phrase_range``: where its cosines begin and end, None likewise), "" after a region question, and then
+    ``region`` and ``state`` say what was asked about. ``final`` is False for an answer by vectors alone that is still
+    being re-ranked.
     """
 
     question: int
     phrase: str = ""
     phrase_outside: float | None = None
+    phrase_range: PhraseRange | None = None
     region: RegionTiles | None = None
     state: RegionState | None = None
     patches: tuple[Hit, ...] = ()
     captions: tuple[Hit, ...] = ()
     cases: tuple[Hit, ...] = ()
     final: bool = False
+
+    @property
+    def fits(self) -> bool:
+        """False where a phrase fits none of the patches well; True also where nobody knows."""
+        cosines = [hit.scores["cosine"] for hit in self.patches if "cosine" in hit.scores]
+        return self.phrase_range is None or not cosines or self.phrase_range.fits(max(cosines))
 
 
 @dataclass(frozen=True)
@@ -133,7 +142,8 @@ class AttentionAnswer:
 
 @dataclass(frozen=True, eq=False)
 class HeatAnswer:
-    """How well a phrase fits each tile of a slide: ``values`` float32 [h, w], nan where there is none."""
+    """How well a phrase fits each tile of a slide: ``values`` float32 [h, w], nan where there is none; ``range`` is
+    where the phrase's cosines begin and end on any slide, None where the model does not know."""
 
     slide: str
     text: str
@@ -142,6 +152,12 @@ class HeatAnswer:
     y: float
     w: float
     h: float
+    range: PhraseRange | None = None
+
+    @property
+    def fits(self) -> bool:
+        """False where the phrase fits no tile well; True also where nobody knows."""
+        return self.range is None or self.range.fits(float(np.nanmax(self.values)))
 
 
 def mosaic(tiles: Sequence[Tile], values: Floats) -> tuple[Floats, float, float, float, float]:

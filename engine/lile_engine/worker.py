@@ -35,6 +35,7 @@ from lile_engine.slides import Slide, Tile, open_slide
 if TYPE_CHECKING:
     from lile_engine.archive import Archive, SlideRow
     from lile_engine.model.protocol import Floats, ImageTextModel
+    from lile_engine.outside import PhraseRange
     from lile_engine.retrieval.encode import EncodedQuery
     from lile_engine.retrieval.query import Query
     from lile_engine.retrieval.regions import RegionPlan
@@ -224,9 +225,10 @@ def finish_region(number: int) -> RegionState:
     return RegionState(tuple(question.tiles), tuple(question.failed), outside if np.isfinite(outside) else None)
 
 
-def ask_phrase(number: int, text: str) -> float | None:
-    """Makes a question of a typed phrase; returns how far it lies from all that the model has learned (0 to 1), None
-    where the model cannot tell. Raises `QueryError` for one without content."""
+def ask_phrase(number: int, text: str) -> tuple[float | None, PhraseRange | None]:
+    """Makes a question of a typed phrase; returns how far it lies from all that the model has learned (0 to 1), and
+    where its cosines begin and end, both None where the model cannot tell. Raises `QueryError` for one without
+    content."""
     from lile_engine.retrieval.encode import compose, text_part
     from lile_engine.retrieval.query import Query, WeightedText
 
@@ -235,7 +237,7 @@ def ask_phrase(number: int, text: str) -> float | None:
     query.check()
     part = text_part(model, text)
     _remember(number, _Question(query, compose((part,))))
-    return part.outside
+    return part.outside, part.range
 
 
 # -- what is found ----------------------------------------------------------------------------------------------------
@@ -313,7 +315,7 @@ def heat_map(identity: str, slide: str, text: str) -> HeatAnswer:
     found = heatmap(archive, model, identity, text)
     rows, columns = found.values.shape
     return HeatAnswer(
-        slide, text, found.values, found.x, found.y, float(columns * found.cell), float(rows * found.cell)
+        slide, text, found.values, found.x, found.y, float(columns * found.cell), float(rows * found.cell), found.range
     )
 
 

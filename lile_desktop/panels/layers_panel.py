@@ -22,7 +22,7 @@ class LayersPanel(QWidget):
     visibility_changed = Signal(str, bool)
     opacity_changed = Signal(str, float)
     colormap_changed = Signal(str, str)
-    range_changed = Signal(str, float, float)  # shares 0 to 1 of the range that the values have
+    range_changed = Signal(str, float, float)  # shares 0 to 1 of what the ends can be moved over
     removed = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -39,9 +39,12 @@ class LayersPanel(QWidget):
         """The layers that are listed."""
         return tuple(self._rows)
 
-    def set_layer(self, name: str, title: str, opacity: float, colormap: str = "", *, ranged: bool = True) -> None:
+    def set_layer(
+        self, name: str, title: str, opacity: float, colormap: str = "",
+        *, ranged: bool = True, ends: tuple[float, float] = (0.0, 1.0), note: str = "",
+    ) -> None:  # fmt: skip
         """Lists a layer, or another one under the same name; ``opacity`` 0 to 1. ``ranged``: its values differ, so
-        that colours and range can be chosen."""
+        that colours and range can be chosen, which begin at the shares ``ends``. ``note`` is a line under its name."""
         self.drop_layer(name)
         row = QWidget()
         box = QCheckBox(self.fontMetrics().elidedText(title, Qt.TextElideMode.ElideRight, TITLE_PX))
@@ -58,21 +61,25 @@ class LayersPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GRID // 2)
         layout.addLayout(top)
+        if note:
+            warning = quiet(note)
+            warning.setProperty("rank", "warning")
+            layout.addWidget(warning)
         strength = _slider(
             tr("Opacity of {0}").format(title), tr("How strongly {0} covers the tissue").format(title), opacity
         )
         strength.valueChanged.connect(lambda value: self.opacity_changed.emit(name, value / FULL))
         layout.addWidget(strength)
         if ranged:
-            layout.addLayout(self._range_line(name, title, colormap))
+            layout.addLayout(self._range_line(name, title, colormap, ends))
         self._rows[name] = row
         self._layout.addWidget(row)
         self._hint.hide()
 
-    def _range_line(self, name: str, title: str, colormap: str) -> QHBoxLayout:
+    def _range_line(self, name: str, title: str, colormap: str, ends: tuple[float, float]) -> QHBoxLayout:
         """Where the colours begin and end, and which they are."""
-        low = _slider(tr("Lower end of {0}").format(title), tr("Values below are shown in the first colour"), 0.0)
-        high = _slider(tr("Upper end of {0}").format(title), tr("Values above are shown in the last colour"), 1.0)
+        low = _slider(tr("Lower end of {0}").format(title), tr("Values below are shown in the first colour"), ends[0])
+        high = _slider(tr("Upper end of {0}").format(title), tr("Values above are shown in the last colour"), ends[1])
 
         def tell() -> None:
             self.range_changed.emit(name, low.value() / FULL, max(high.value(), low.value() + 1) / FULL)

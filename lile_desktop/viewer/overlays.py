@@ -23,6 +23,7 @@ else:
     np = later("numpy")
 
 LEGEND_WIDTH = 160.0
+NOTE_HEIGHT = 16.0
 LEGEND_BESIDE_PX = 704  # a view as wide as this has room for it beside scale bar and position
 LEAST_GRID_PX = 10.0  # tiles smaller than this on the screen get no grid
 DIM = QColor(24, 24, 26, 200)
@@ -35,7 +36,7 @@ class RasterOverlay:
     ``values`` float32 [h, w], nan where nothing is painted; x, y, w, h the level-0 rectangle they cover;
     ``low`` and ``high`` the values at the ends of the colour map, None for the smallest and largest there are;
     ``fade`` lets low values show less (attention), else all values have the same opacity (heat maps);
-    ``legend`` is False where the colours stand for nothing but "here".
+    ``legend`` is False where the colours stand for nothing but "here"; ``note`` is a line that it bears.
     """
 
     values: npt.NDArray[np.float32]
@@ -51,6 +52,21 @@ class RasterOverlay:
     fade: bool = False
     smooth: bool = True
     legend: bool = True
+    note: str = ""
+
+    def whole(self) -> tuple[float, float]:
+        """(low, high) of values and colours together: what the ends of the colour map can be moved over."""
+        low, high = self.range()
+        if self.fade:
+            return low, high
+        least, most = replace(self, low=None, high=None).range()
+        return min(low, least), max(high, most)
+
+    def ends(self) -> tuple[float, float]:
+        """Where the colours begin and end, as shares 0 to 1 of `whole`."""
+        (low, high), (first, last) = self.range(), self.whole()
+        span = last - first
+        return ((low - first) / span, (high - first) / span) if span > 0 else (0.0, 1.0)
 
     def range(self) -> tuple[float, float]:
         """(low, high) in force; (0, 1) where there is no finite value."""
@@ -130,10 +146,11 @@ class OverlayStack:
             self.set(name, replace(overlay, **changes))  # type: ignore[arg-type]
 
     def set_range(self, name: str, low: float, high: float) -> None:
-        """The ends of the colour map as shares 0 to 1 of the range that the overlay came with."""
+        """The ends of the colour map as shares 0 to 1 of what they could be moved over when it
+        came (`RasterOverlay.whole`)."""
         overlay = self._overlays.get(name)
         if overlay is not None:
-            first, last = self._full.setdefault(name, overlay.range())
+            first, last = self._full.setdefault(name, overlay.whole())
             self.adjust(name, low=first + low * (last - first), high=first + high * (last - first))
 
     def set_visible(self, name: str, visible: bool) -> None:
@@ -192,8 +209,10 @@ def paint_legend(painter: QPainter, view: ViewState, overlay: RasterOverlay) -> 
     font = text_font(painter.font())
     metrics = QFontMetricsF(font)
     bottom = view.height - MARGIN - (CORNER_HEIGHT + 8 if view.width < LEGEND_BESIDE_PX else 0)
-    plate = QRectF(view.width - MARGIN - LEGEND_WIDTH - 24, bottom - 56, LEGEND_WIDTH + 24, 56)
-    bar = QRectF(plate.left() + 12, plate.top() + 26, LEGEND_WIDTH, 8)
+    width = max(LEGEND_WIDTH, metrics.horizontalAdvance(overlay.note))
+    height = 56 + (NOTE_HEIGHT if overlay.note else 0)
+    plate = QRectF(view.width - MARGIN - width - 24, bottom - height, width + 24, height)
+    bar = QRectF(plate.left() + 12, plate.top() + 26, width, 8)
     table = colormap(overlay.colormap)
     gradient = QImage(256, 1, QImage.Format.Format_RGB32)
     for i in range(256):
@@ -206,11 +225,12 @@ def paint_legend(painter: QPainter, view: ViewState, overlay: RasterOverlay) -> 
     painter.drawImage(bar, gradient)
     painter.setFont(font)
     painter.setPen(INK)
-    title = metrics.elidedText(overlay.title, Qt.TextElideMode.ElideRight, LEGEND_WIDTH)
+    title = metrics.elidedText(overlay.title, Qt.TextElideMode.ElideRight, width)
     painter.drawText(QPointF(bar.left(), bar.top() - 7), title)
     painter.drawText(QPointF(bar.left(), bar.bottom() + 14), f"{low:.2f}")
     high_text = f"{high:.2f}"
     painter.drawText(QPointF(bar.right() - metrics.horizontalAdvance(high_text), bar.bottom() + 14), high_text)
+    painter.drawText(QPointF(bar.left(), bar.bottom() + 14 + NOTE_HEIGHT), overlay.note)
     painter.restore()
 
 

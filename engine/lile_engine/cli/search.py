@@ -149,8 +149,10 @@ def _heatmap(args: argparse.Namespace) -> int:
     result = {
         "slide": row.path, "text": args.text, "out": str(args.out), "x": found.x, "y": found.y, "cell": found.cell,
         "mpp": found.mpp, "rows": rows, "columns": columns, "values": to_plain(found.values),
+        "range": to_plain(found.range), "fits": found.fits,
     }  # fmt: skip
-    emit_result(args, result, f"wrote {args.out} ({columns} x {rows} tiles)")
+    poor = "; nothing here fits this phrase well" if found.fits is False else ""
+    emit_result(args, result, f"wrote {args.out} ({columns} x {rows} tiles){poor}")
     return 0
 
 

@@ -37,6 +37,7 @@ from lile_engine.model.protocol import (
 from lile_engine.model.text import PhraseTokenizer, read_tokenizer
 from lile_engine.model.vision import as_map
 from lile_engine.offline import stay_offline
+from lile_engine.outside import PhraseRange
 
 BATCH = 32
 SHARPNESS = 20.0  # turns cosines into maps; only for the eye
@@ -89,6 +90,10 @@ class ClipRuntime:
     @property
     def picture_mean(self) -> Floats | None:
         """None: such a folder does not say what it was trained on."""
+        return None
+
+    def phrase_range(self, phrase: Floats) -> PhraseRange | None:
+        """None, for the same reason."""
         return None
 
     def encode_images(self, pixels: Pixels) -> ImageEncoding:

@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lile_engine.outside import PhraseRange
+
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Pixels = NDArray[np.uint8]
@@ -105,6 +107,10 @@ class ImageTextModel(Protocol):
     @property
     def picture_mean(self) -> Floats | None:
         """Mean vector [d] of the pictures that the model learned from; None where it does not know."""
+        ...
+
+    def phrase_range(self, phrase: Floats) -> PhraseRange | None:
+        """Where the cosines of a phrase, a unit vector [d], begin and end; None where the model does not know."""
         ...
 
     def encode_images(self, pixels: Pixels) -> ImageEncoding:

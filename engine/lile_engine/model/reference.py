@@ -27,6 +27,7 @@ from safetensors.numpy import load_file, save_file
 
 from lile_engine.errors import ModelError
 from lile_engine.model.protocol import Floats
+from lile_engine.outside import LEAST_RANGE, RANGE_QUANTILE, PhraseRange
 
 FILE = "reference.safetensors"
 NEAREST = 20  # of images
@@ -65,6 +66,12 @@ class Reference:
     def outside(self, vectors: Floats) -> Floats:
         """How far image vectors [B, d] lie from what was learned, [B] from 0 to 1."""
         return self.scale(distances(vectors, self.vectors, self.nearest))
+
+    def phrase_range(self, phrase: Floats) -> PhraseRange:
+        """Where the cosines of a phrase [d] begin and end (formula: `PhraseRange`)."""
+        cosines = self.vectors @ np.asarray(phrase, np.float32)
+        low, high = float(cosines.mean()), float(np.quantile(cosines, RANGE_QUANTILE))
+        return PhraseRange(low, max(high, low + LEAST_RANGE))
 
     def outside_phrases(self, hidden: Floats) -> Floats | None:
         """The same for mean hidden states of phrases [B, text width]; None where the model has none to compare."""

@@ -15,6 +15,7 @@ from lile_engine.model.efficientnet_lite import EfficientNetLite0
 from lile_engine.model.lile import Encoded, Lile
 from lile_engine.model.pixels import resized
 from lile_engine.model.protocol import AttentionMaps, Bools, Floats, ImageEncoding, Pixels, TextEncoding, Word
+from lile_engine.outside import PhraseRange
 
 IMAGE_BATCH, TEXT_BATCH, PAIR_BATCH = 64, 64, 512
 
@@ -50,6 +51,10 @@ class LileRuntime:
     @property
     def picture_mean(self) -> Floats | None:
         return None if self._reference is None else self._reference.mean
+
+    def phrase_range(self, phrase: Floats) -> PhraseRange | None:
+        """As the protocol says."""
+        return None if self._reference is None else self._reference.phrase_range(phrase)
 
     def encode_images(self, pixels: Pixels) -> ImageEncoding:
         pixels = resized(pixels, self.identity.input_px)

@@ -10,6 +10,7 @@ import numpy as np
 from lile_engine.archive import Archive
 from lile_engine.errors import QueryError, SlideError
 from lile_engine.model.protocol import Bools, Floats, ImageTextModel
+from lile_engine.outside import PhraseRange
 from lile_engine.progress import CancelToken, ProgressCallback, no_progress
 from lile_engine.retrieval.query import Query, WeightedRegion, load_pixels
 from lile_engine.retrieval.regions import (
@@ -28,7 +29,7 @@ _WITNESSES = 4  # so many tiles of a region, those nearest to its middle, speak 
 class Part:
     """One part: ``vectors`` float32 [n, d] (one, or one for each tile of a region), tokens [n, M, w] and their mask
     [n, M]; ``image`` tells pictures from words; ``outside`` (0 to 1) how far words lie from all that the model has
-    learned, None where nobody knows.
+    learned, ``range`` where their cosines begin and end, both None where nobody knows.
     """
 
     weight: float
@@ -37,6 +38,7 @@ class Part:
     tokens: Floats
     mask: Bools
     outside: float | None = None
+    range: PhraseRange | None = None
 
     @property
     def vector(self) -> Floats:
@@ -82,7 +84,9 @@ def text_part(model: ImageTextModel, text: str, weight: float = 1.0) -> Part:
     """A phrase as a part."""
     encoded = model.encode_texts([text])
     outside = None if encoded.outside is None else float(encoded.outside[0])
-    return Part(weight, False, encoded.vectors, encoded.tokens, encoded.mask, outside)
+    return Part(
+        weight, False, encoded.vectors, encoded.tokens, encoded.mask, outside, model.phrase_range(encoded.vectors[0])
+    )
 
 
 def image_part(vectors: Floats, tokens: Floats, weight: float = 1.0) -> Part:

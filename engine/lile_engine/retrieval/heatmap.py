@@ -48,7 +48,9 @@ def heatmap_encoded(archive: Archive, encoded: EncodedQuery, slide: str, *, mpp:
     where[place[:, 1], place[:, 0]] = ids
     # With overlap a cell shows the middle of its tile, where neighbours do not reach.
     shift = (grid.side - grid.stride) // 2
-    return HeatMap(values, int(first[0]) + shift, int(first[1]) + shift, grid.stride, grid.mpp, where, grid.side)
+    alone = encoded.parts[0].range if len(encoded.parts) == 1 else None  # a mixture has no range of its own
+    left, top = int(first[0]) + shift, int(first[1]) + shift
+    return HeatMap(values, left, top, grid.stride, grid.mpp, where, grid.side, alone)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from PIL import Image
 
 from lile_engine.archive import SlideRow
 from lile_engine.errors import DataError, SlideError
+from lile_engine.outside import PhraseRange
 from lile_engine.retrieval.query import Pixels
 from lile_engine.retrieval.results import AttentionMap, HeatMap
 from lile_engine.slides import open_slide
@@ -25,10 +26,13 @@ _SCALE = np.array(
 )  # the end and quarter points of matplotlib's viridis (CC0)
 
 
-def colours(values: NDArray[np.float32]) -> Pixels:
-    """uint8 RGB [..., 3] of values, the lowest to the highest over the whole scale; nan as the lowest."""
+def colours(values: NDArray[np.float32], ends: PhraseRange | None = None) -> Pixels:
+    """uint8 RGB [..., 3] of values, the lowest to the highest (or from one of the ``ends`` to the other) over the
+    whole scale; nan as the lowest."""
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    if ends is not None:
+        low, high = ends.low, ends.high
     share = np.nan_to_num((values - low) / max(high - low, 1e-9)).clip(0, 1) * (len(_SCALE) - 1)
     lower = np.minimum(share.astype(np.int64), len(_SCALE) - 2)
     mixed = _SCALE[lower] + (_SCALE[lower + 1] - _SCALE[lower]) * (share - lower)[..., None]
@@ -49,7 +53,7 @@ def write_heatmap(found: HeatMap, slide: SlideRow, out: Path) -> None:
     rows, columns = found.values.shape
     size = (max(1, round(columns * found.cell * scale)), max(1, round(rows * found.cell * scale)))
     there = np.isfinite(found.values)
-    layer = Image.fromarray(colours(found.values)).resize(size, Image.Resampling.NEAREST)
+    layer = Image.fromarray(colours(found.values, found.range)).resize(size, Image.Resampling.NEAREST)
     alpha = Image.fromarray((there * round(255 * _OPACITY)).astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
     ground.paste(layer, (round(found.x * scale), round(found.y * scale)), alpha)
     _save(ground, out)

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from lile_engine.outside import PhraseRange
+
 Kind = Literal["patches", "captions", "cases"]
 
 
@@ -105,6 +107,7 @@ class HeatMap:
     """How well a phrase fits each tile of a slide: ``values`` float32 [rows, columns], nan where there is no tile.
 
     The grid begins at level-0 ``x``, ``y``; a cell is ``cell`` level-0 pixels wide and high.
+    ``range`` is where the phrase's cosines begin and end on any slide, None where the model does not know.
     """
 
     values: NDArray[np.float32]
@@ -114,6 +117,12 @@ class HeatMap:
     mpp: float
     tile_ids: NDArray[np.int64] = field(repr=False)
     tile_size: int
+    range: PhraseRange | None = None
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether the phrase fits any tile well; None where nobody knows."""
+        return None if self.range is None else self.range.fits(float(np.nanmax(self.values)))
 
 
 @dataclass(frozen=True, eq=False)
