@@ -27,6 +27,8 @@ else:
     questions = later("lile_desktop.questions")
     training = later("lile_desktop.training")
 
+# Of fewer pairs kept out any model finds most among its first ten: the sum of recalls says nothing.
+JUDGED_FROM = 50
 BUNDLED = "lile-base"  # the name by which the engine finds the model that comes with the program
 
 
@@ -203,5 +205,9 @@ def trained_sentence(name: str, result: dict[str, Any]) -> str:
     if steps and pairs:
         text += tr(" after {0} steps on {1} pairs").format(steps, pairs)
     if isinstance(best := result.get("best_rsum"), int | float):
-        text += tr("; sum of recalls on the pairs kept out {0:.0f} of 600").format(best)
+        kept_out = int(result.get("validation_pairs") or 0)
+        if kept_out < JUDGED_FROM:
+            text += tr("; only {0} pairs were kept out, too few to judge it by").format(kept_out)
+        else:
+            text += tr("; sum of recalls on the {0} pairs kept out {1:.0f} of 600").format(kept_out, best)
     return text + "."

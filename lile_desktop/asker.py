@@ -114,7 +114,7 @@ class Asker(QObject):
     def ask_phrase(self, text: str, results: int) -> None:
         """Where is this?"""
         if not text.strip():
-            self.notice.emit(Notice(tr("Type a phrase first, for example keratin pearls."), level=Level.INFO))
+            self.notice.emit(Notice(tr("Type a phrase first, for example smooth muscle."), level=Level.INFO))
             return
         self.set_subject(None)
         self._ask(

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QFileDialog, QMainWindow
 
 from lile_desktop.archive_desk import ArchiveDesk
+from lile_desktop.captioned import captioned
 from lile_desktop.dialogs import PropertiesDialog, SettingsDialog, ask_mpp
 from lile_desktop.notices import Level, Notice
 from lile_desktop.panels.notice_bar import NoticeBar
+from lile_desktop.scales import without_scale
 from lile_desktop.settings import SettingsStore
 from lile_desktop.slide_desk import SLIDE_SUFFIXES, SlideDesk
 from lile_desktop.text import tr
 from lile_desktop.viewer.slide_view import SlideView
 from lile_engine.paths import models_dir
+from lile_engine.slides import SlideInfo
+from lile_engine.slides.mpp import remember_mpp
 
 _PATTERNS = " ".join(f"*{suffix}" for suffix in sorted(SLIDE_SUFFIXES))
 SLIDE_FILTER = f"Slides and pictures ({_PATTERNS});;All files (*)"
@@ -74,7 +79,7 @@ class Commands(QObject):
         if not file:
             return
         file = file if Path(file).suffix else file + ".png"
-        if self._view.picture().save(file):
+        if captioned(self._view.picture(), Path(entry.path).name).save(file):
             self._notices.show_notice(Notice(tr("The view is saved in {0}.").format(file), level=Level.INFO))
         else:
             self._notices.show_notice(
@@ -104,7 +109,20 @@ class Commands(QObject):
 
     def index_slides(self) -> None:
         """Chooses slides to add to the archive."""
-        self._archive.index(self._choose_slides(tr("Index slides")))
+        paths = self._choose_slides(tr("Index slides"))
+        if paths:
+            without_scale(self._desk.readers, self, paths, partial(self._index, paths))
+
+    def _index(self, paths: list[str], unknown: list[SlideInfo]) -> None:
+        """Asks for the scales that no file says and nobody gave yet; who does not say one leaves that slide out."""
+        left_out = set()
+        for info in unknown:
+            mpp = ask_mpp(info.name, self._window)
+            if mpp is None:
+                left_out.add(info.path)
+            else:
+                remember_mpp(info.identity, mpp)
+        self._archive.index([path for path in paths if path not in left_out])
 
     def index_this(self) -> None:
         """Adds the slide in view to the archive, with its scale where the user gave it."""

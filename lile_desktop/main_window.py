@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from PySide6.QtCore import QByteArray, QEvent
+from PySide6.QtCore import QByteArray, QEvent, QSize
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QVBoxLayout, QWidget
 
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 TITLE = "LILE Desktop (research use only)"
 PAGES = ("page_viewer", "page_archive", "page_training")
 VIEWER, ARCHIVE, TRAINING = range(3)
+TITLE_BAR = 48  # room for the tallest of the desktops' title bars, whose height is known only once it is shown
 NEEDS_SLIDE = (
     "close_slide", "properties", "save_picture", "heat_map", "archive_index_this",
     *(f"tool_{name}" for name in TOOLS),
@@ -275,7 +276,8 @@ class MainWindow(QMainWindow):
         self.open_slides([url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()])
 
     def _restore_layout(self) -> None:
-        self.resize(1440, 900)
+        screen = self.screen().availableGeometry()
+        self.resize(QSize(1440, 900).boundedTo(screen.size() - QSize(0, TITLE_BAR)))
         saved = self.settings.value
         if saved.window_geometry:
             self.restoreGeometry(QByteArray(bytes.fromhex(saved.window_geometry)))

@@ -37,6 +37,7 @@ class AnswersPanel(QWidget):
         self.warning = quiet()
         self.warning.setProperty("rank", "warning")
         self.ranking = quiet(tr("Re-ranking… scores and order still change."))
+        self.caution = quiet(tr("Even the best answer is often wrong; the tissue decides."))
         self.gallery = Gallery(fetch)
         self.captions = CaptionList()
         self.cases = Gallery(fetch)
@@ -76,6 +77,7 @@ class AnswersPanel(QWidget):
             label.setWordWrap(True)
             head.addWidget(label)
         head.addLayout(tabs)
+        head.addWidget(self.caution)
         head.addWidget(self.ranking)
 
         self._stack = QStackedWidget()

@@ -25,7 +25,7 @@ class AskPanel(QWidget):
     def __init__(self, actions: ActionRegistry, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.field = QLineEdit()
-        self.field.setPlaceholderText(tr("Phrase, e.g. keratin pearls"))
+        self.field.setPlaceholderText(tr("Phrase, e.g. smooth muscle"))
         self.field.setAccessibleName(tr("Phrase"))
         self.field.setToolTip(tr("Type what to look for and press Enter: tiles of the whole archive that fit it"))
         self.field.setClearButtonEnabled(True)
