@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -55,6 +56,18 @@ def notice_from(error: BaseException, doing: str) -> Notice:
     if isinstance(error, LileError):
         return Notice(for_the_window(str(error)), details)
     return Notice(tr("An unexpected problem came up while {0}: {1}.").format(doing, _first_line(error)), details)
+
+
+MOST_TOGETHER = 4
+
+
+def together(notices: Sequence[Notice]) -> Notice:
+    """Failures of one command as one notice: each in its sentence while they are few, all of them in the details."""
+    told = [notice.sentence for notice in notices[:MOST_TOGETHER]]
+    if len(notices) > MOST_TOGETHER:
+        told.append(tr("{0} more failed.").format(len(notices) - MOST_TOGETHER))
+    details = "\n".join(f"{notice.sentence}\n{notice.details}" for notice in notices)
+    return Notice(" ".join(told), details if len(notices) > 1 else notices[0].details, notices[0].level)
 
 
 def _first_line(error: BaseException) -> str:

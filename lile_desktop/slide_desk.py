@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QPixmap
 
 from lile_desktop.futures import pixmap_from_bgra, when_done
-from lile_desktop.notices import Level, Notice, notice_from
+from lile_desktop.notices import Level, Notice, notice_from, together
 from lile_desktop.panels.gallery import PICTURE_PX
 from lile_desktop.slide_list import SlideEntry, SlideListModel
 from lile_desktop.text import tr
@@ -67,6 +67,7 @@ class SlideDesk(QObject):
 
     current_changed = Signal(object)
     fly_asked = Signal(object)
+    landed = Signal(object)  # the same, on a slide that has just come for it
     opened = Signal(object)  # SlideEntry
     notice = Signal(object)
 
@@ -87,9 +88,11 @@ class SlideDesk(QObject):
     def add(self, paths: Iterable[str | Path]) -> list[str]:
         """Opens slides into the list; what is shown, or will be as soon as it is open, stays. Gives their paths."""
         found = slides_in(paths)
+        failures: list[Notice] = []  # of those opened together
         for path in found:
             if self.slides.add(path):
-                when_done(self._readers.open(path), self, partial(self._on_open, path), partial(self._on_failure, path))
+                failed = partial(self._on_failure, path, failures)
+                when_done(self._readers.open(path), self, partial(self._on_open, path), failed)
         return found
 
     def show(self, path: str) -> None:
@@ -132,8 +135,16 @@ class SlideDesk(QObject):
         self.open([path])
 
     def reopen(self, path: str, mpp: float, then: Callable[[], object] | None = None) -> None:
-        """Opens a slide again with the scale that the user says it has, in microns per level-0 pixel; ``then`` is
-        called if it is still the slide in view."""
+        """Opens a slide again with the scale that the user says it has, in microns per level-0 pixel, and keeps that,
+        so that it is asked once; ``then`` is called if it is still the slide in view."""
+        entry = self.slides.find(path)
+        if entry is not None and entry.info is not None:
+            try:
+                remember_mpp(entry.info.identity, mpp)
+            except OSError as error:
+                sentence = tr("The scale of {0} cannot be kept ({1}); it will be asked again.")
+                reason = error.strerror or error
+                self.notice.emit(Notice(sentence.format(entry.name, reason), level=Level.WARNING))
         when_done(
             self._readers.open(path, mpp),
             self,
@@ -183,22 +194,21 @@ class SlideDesk(QObject):
         )
 
     def _on_reopened(self, path: str, info: SlideInfo, then: Callable[[], object] | None) -> None:
-        if info.mpp is not None:
-            remember_mpp(info.identity, info.mpp)  # asked once
         self.slides.set_info(path, info)
         if self.current is not None and self.current.path == path:
             self._set_current(self.slides.find(path))
             if then is not None:
                 then()
 
-    def _on_failure(self, path: str, error: BaseException) -> None:
-        notice = notice_from(error, f"opening {Path(path).name}")
+    def _on_failure(self, path: str, failures: list[Notice], error: BaseException) -> None:
+        """Tells of every slide of those opened together that cannot be."""
+        failures.append(notice_from(error, f"opening {Path(path).name}"))
         self.slides.remove(path)
-        self.notice.emit(notice)
+        self.notice.emit(together(failures))
 
     def _set_current(self, entry: SlideEntry | None) -> None:
         self.current = entry
         self.current_changed.emit(entry)
         flight, self._flight = self._flight, None
         if entry is not None and flight is not None and flight[0] == entry.path:
-            self.fly_asked.emit(flight[1])
+            self.landed.emit(flight[1])

@@ -28,7 +28,7 @@ def bind_view(actions: ActionRegistry, panes: Panes, menu: SlideMenu, bookmarks:
     actions.bind("zoom_in", lambda: panes.active.zoom_by(2.0))
     actions.bind("zoom_out", lambda: panes.active.zoom_by(0.5))
     for power in MAGNIFICATION_PRESETS:
-        actions.bind(f"mag_{power:g}", lambda power=power: panes.active.set_magnification(power))
+        actions.bind(f"mag_{power:g}", partial(panes.set_magnification, power))
     actions.bind("turn_left", lambda: turn(panes.active, -90))
     actions.bind("turn_right", lambda: turn(panes.active, 90))
     actions.bind("mirror", lambda: panes.active.set_mirrored(not panes.active.view.mirrored))

@@ -23,12 +23,13 @@ from lile_desktop.regions import region_size_text
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID, current_theme, small_font
 from lile_desktop.viewer.annotations import UNCLASSED, Annotation, AnnotationStore
-from lile_desktop.viewer.measures import kind_text, measure_text
+from lile_desktop.viewer.measures import kind_text, measure_text, region_title
 
 MOST_LISTED = 1000  # an imported file may hold 100,000 nuclei, which nobody reads as a list
 MENU = ("ask_region", "name_region", "lock_regions", "delete_region")
 MEASURE_ROLE = Qt.ItemDataRole.UserRole
 COLOR_ROLE = Qt.ItemDataRole.UserRole + 1
+CLASS_ROLE = Qt.ItemDataRole.UserRole + 2
 
 
 class RegionsPanel(QWidget):
@@ -82,16 +83,18 @@ class RegionsPanel(QWidget):
 
     def _add(self, annotation: Annotation, number: int) -> None:
         kind, measure = kind_text(annotation), measure_text(annotation, self._mpp)
-        name = annotation.name or f"{kind} {number}"
+        name = region_title(annotation, number)
+        given = annotation.region_class.name if annotation.region_class is not None else ""
         item = QListWidgetItem(name, self.list)
         item.setData(MEASURE_ROLE, measure)
         item.setData(COLOR_ROLE, QColor(*(annotation.color or UNCLASSED)) if annotation.region_class else None)
-        item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{name}, {kind}, {measure}")
+        item.setData(CLASS_ROLE, given)
+        item.setData(Qt.ItemDataRole.AccessibleTextRole, ", ".join(filter(None, (name, kind, given, measure))))
         lines = [name, f"{kind}, {measure}"]
         if annotation.kind == "region":
             lines.append(region_size_text(annotation.region, self._mpp))
-        if annotation.region_class is not None:
-            lines.append(tr("Class: {0}").format(annotation.region_class.name))
+        if given:
+            lines.append(tr("Class: {0}").format(given))
         if annotation.locked:
             lines.append(tr("Locked"))
         item.setToolTip("\n".join(dict.fromkeys(lines)))
@@ -128,7 +131,7 @@ class RegionsPanel(QWidget):
 
 
 class _RegionDelegate(QStyledItemDelegate):
-    """A dot in the colour of the class, the name, and at the right what it measures."""
+    """A dot in the colour of the class, the name, the class in words, and at the right what it measures."""
 
     HEIGHT, DOT = 28, 8
 
@@ -158,4 +161,10 @@ class _RegionDelegate(QStyledItemDelegate):
         painter.setPen(QColor(theme.text))
         name = painter.fontMetrics().elidedText(index.data(), Qt.TextElideMode.ElideMiddle, room)
         painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, name)
+        after = painter.fontMetrics().horizontalAdvance(name) + GRID
+        if index.data(CLASS_ROLE) and after < room:
+            painter.setFont(small_font(option.font))
+            painter.setPen(QColor(theme.quiet))
+            given = painter.fontMetrics().elidedText(index.data(CLASS_ROLE), Qt.TextElideMode.ElideRight, room - after)
+            painter.drawText(text.adjusted(after, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, given)
         painter.restore()

@@ -27,6 +27,11 @@ def kind_text(annotation: Annotation) -> str:
     return tr("Region")
 
 
+def region_title(annotation: Annotation, number: int) -> str:
+    """What a region is called: its name, else its type and its place in the list, counted from 1."""
+    return annotation.name or f"{kind_text(annotation)} {number}"
+
+
 def measure_text(annotation: Annotation, mpp: float | None) -> str:
     """Area of a region, length of a line, number of points; in pixels where ``mpp`` is not known."""
     if annotation.kind == "points":

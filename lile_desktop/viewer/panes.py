@@ -149,6 +149,15 @@ class Panes(QWidget):
             view.fit()
         self.sync.set_linked(linked)
 
+    def set_magnification(self, power: float) -> None:
+        """This magnification in the view used last; in every view where they are linked, whatever each slide's scale,
+        and they are linked anew so."""
+        linked = self.sync.linked or self._link_again
+        self.sync.set_linked(False)
+        for view in self.views if linked else [self.active]:
+            view.set_magnification(power)
+        self.sync.set_linked(linked)
+
     def set_minimaps_visible(self, visible: bool) -> None:
         """The whole slide in the corner of each view, those still to come included."""
         for view in self.views:

@@ -135,7 +135,6 @@ class SlideMenu(QObject):
 
     def _set_class(self, kind: RegionClass | None) -> None:
         ops.set_class(self._view.annotations, kind)
-        self._view.set_drawing_class(kind)
 
     def _new_class(self) -> None:
         name, given = QInputDialog.getText(self._view, tr("New class"), tr("Name of the class:"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from PySide6.QtCore import QEvent, QPointF, Qt, Signal
 from PySide6.QtGui import (
@@ -23,8 +22,9 @@ from lile_desktop.text import tr
 from lile_desktop.viewer import gestures
 from lile_desktop.viewer import view_state as vs
 from lile_desktop.viewer.annotation_painter import AnnotationPainter
-from lile_desktop.viewer.annotations import Annotation, AnnotationStore, RegionClass
+from lile_desktop.viewer.annotations import Annotation, AnnotationStore
 from lile_desktop.viewer.canvas import SlideCanvas
+from lile_desktop.viewer.history import PlaceHistory
 from lile_desktop.viewer.key_pointer import KeyPointer
 from lile_desktop.viewer.keys import Keys
 from lile_desktop.viewer.motion import DragSpeed, glide
@@ -87,7 +87,6 @@ class SlideView(SlideCanvas):
         self._annotation_painter.raster.ready.connect(self.update)
         self._annotation_painter.raster.ready.connect(self.shapes_ready)
         self._annotations_shown = True
-        self._drawing_class: RegionClass | None = None
         self._overlays = OverlayStack()
         self._overlays_shown = True
         self._grid_step: float | None = None
@@ -132,6 +131,12 @@ class SlideView(SlideCanvas):
             self._annotations.replace_all([])
             self.layers_changed.emit()
         super().set_slide(info)
+
+    def start_at(self, rect: vs.Rect) -> None:
+        """Like `go_to` on a slide that has just come for this place: there is none before it to go back to."""
+        self._history = PlaceHistory()
+        self.set_view(vs.showing(self.view, rect))
+        self._remember_place()
 
     def set_overlay(self, name: str, overlay: RasterOverlay | None) -> None:
         """Put a raster over the slide under this name, in place of the one of that name; None takes it away."""
@@ -199,10 +204,6 @@ class SlideView(SlideCanvas):
         self._grid_step = step
         self.update()
 
-    def set_drawing_class(self, region_class: RegionClass | None) -> None:
-        """The class that new regions get."""
-        self._drawing_class = region_class
-
     def paint_layers(self, painter: QPainter) -> None:
         slide = self.slide
         if slide is not None and (self._overlays_shown or self._grid_step):
@@ -266,8 +267,8 @@ class SlideView(SlideCanvas):
         self.region_drawn.emit(region)
 
     def submit(self, annotation: Annotation) -> None:
-        """Take in what a tool that goes on (brush, points) began: it gets the class in force and is selected."""
-        added = self._annotations.add_many([replace(annotation, region_class=self._drawing_class)], "Draw")[0]
+        """Take in what a tool that goes on (brush, points) began: it has no class yet and is selected."""
+        added = self._annotations.add_many([annotation], "Draw")[0]
         self._annotations.select([added.id])
 
     def let_go(self, sx: float, sy: float) -> None:

@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
 from lile_desktop.viewer.annotation_files import read_annotations, write_annotations
 from lile_desktop.viewer.annotations import Annotation, AnnotationStore
+from lile_desktop.viewer.autosave import key_of
 from lile_engine.errors import LileError
+
+
+@dataclass(frozen=True)
+class Imported:
+    """How many objects a file held, and how many of them were here already as they are, or otherwise before."""
+
+    file: str
+    read: int
+    known: int
+    replaced: int
+
+
+def merged(here: Sequence[Annotation], read: Sequence[Annotation]) -> tuple[int, list[int], list[Annotation]]:
+    """What of a file is here already (how many), which of those here it replaces (their numbers), and what comes.
+
+    An object is the same one where its identity in the file is, or its outline. One that is locked here stays.
+    """
+    by_key = {key_of(one) for one in here}
+    by_identity = {one.source.identity: one for one in here if one.source is not None}
+    by_outline = {(one.kind, one.parts): one for one in here}
+    known, gone, fresh = 0, dict[int, None](), []
+    for one in read:
+        identity = one.source.identity if one.source is not None else ""
+        before = by_identity.get(identity) or by_outline.get((one.kind, one.parts))
+        if key_of(one) in by_key or (before is not None and (before.locked or before.id in gone)):
+            known += 1
+            continue
+        if before is not None:
+            gone[before.id] = None
+        fresh.append(one)
+    return known, list(gone), fresh
 
 
 class GeoJsonTransfer(QObject):
     """Reads files into a store (one undo step each) and writes its annotations to files."""
 
-    imported = Signal(int)  # how many
-    exported = Signal(str)  # path
+    imported = Signal(object)  # Imported
+    exported = Signal(str, int)  # path, how many
     failed = Signal(str)  # one sentence
-    _read = Signal(object)  # list of annotations
+    _read = Signal(str, object)  # name of the file, list of annotations
 
     def __init__(self, store: AnnotationStore, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -34,17 +68,18 @@ class GeoJsonTransfer(QObject):
 
     def _load(self, path: Path) -> None:
         try:
-            self._read.emit(read_annotations(path))
+            self._read.emit(path.name, read_annotations(path))
         except LileError as error:
             self.failed.emit(str(error))
 
     def _save(self, path: Path, annotations: list[Annotation]) -> None:
         try:
             write_annotations(path, annotations)
-            self.exported.emit(str(path))
+            self.exported.emit(str(path), len(annotations))
         except LileError as error:
             self.failed.emit(str(error))
 
-    def _take_in(self, annotations: list[Annotation]) -> None:
-        self._store.add_many(annotations, "Import")
-        self.imported.emit(len(annotations))
+    def _take_in(self, file: str, annotations: list[Annotation]) -> None:
+        known, gone, fresh = merged(self._store.all(), annotations)
+        self._store.exchange(gone, fresh, "Import")
+        self.imported.emit(Imported(file, len(annotations), known, len(gone)))

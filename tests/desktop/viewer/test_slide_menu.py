@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from lile_desktop.viewer import Adjustment, SlideView
 from lile_desktop.viewer.display_panel import DisplayPanel
 from lile_desktop.viewer.slide_menu import SlideMenu, parse_place
+from lile_desktop.viewer.transfer import Imported
 from lile_engine.slides import Region
 
 
@@ -66,11 +67,35 @@ def test_regions_go_out_and_come_in(qtbot: QtBot, menu: SlideMenu, view: SlideVi
     view.annotations.remove([made.id])
     with qtbot.waitSignal(menu.transfer.imported) as told:
         menu.transfer.import_file(tmp_path / "out.geojson")
-    assert told.args == [1]
+    assert told.args == [Imported("out.geojson", 1, 0, 0)]
     assert view.annotations.all()[0].region == made.region
     with qtbot.waitSignal(view.slide_failed) as failed:
         menu.transfer.import_file(tmp_path / "none.geojson")
     assert "none.geojson" in failed.args[0]
+
+
+def test_an_own_export_that_is_imported_doubles_nothing(
+    qtbot: QtBot, menu: SlideMenu, view: SlideView, tmp_path: Path
+) -> None:
+    store, file = view.annotations, tmp_path / "out.geojson"
+    made = [store.add(Region.rectangle(10.25 + x, 20, 33.3, 40)) for x in (0, 100, 200)]
+    with qtbot.waitSignal(menu.transfer.exported) as written:
+        menu.transfer.export_file(file)
+    assert written.args == [str(file), 3]
+    store.remove([made[2].id])
+    store.select([made[1].id])
+    menu.add_class("Tumour")  # otherwise than in the file now
+    with qtbot.waitSignal(menu.transfer.imported) as told:
+        menu.transfer.import_file(file)
+    assert told.args == [Imported("out.geojson", 3, 1, 1)]
+    assert {a.region for a in store.all()} == {a.region for a in made}
+    assert [a.region_class for a in store.all()] == [None, None, None]
+    with qtbot.waitSignal(menu.transfer.imported) as told:
+        menu.transfer.import_file(file)
+    assert told.args == [Imported("out.geojson", 3, 3, 0)]
+    assert len(store) == 3
+    store.undo()  # the import before, as one step
+    assert [a.region_class.name for a in store.all() if a.region_class] == ["Tumour"]
 
 
 def test_display_sliders(qtbot: QtBot, view: SlideView) -> None:

@@ -8,8 +8,9 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
-from lile_desktop.viewer import RegionClass, SlideView
+from lile_desktop.viewer import SlideView
 from lile_desktop.viewer.measures import kind_text, length_px, measure_text
+from lile_desktop.viewer.slide_menu import SlideMenu
 from lile_desktop.viewer.tools.ruler import RulerTool
 from lile_desktop.viewer.view_state import to_screen, to_slide
 from lile_engine.slides import Region
@@ -175,12 +176,14 @@ def test_delete_undo_redo_by_key(qtbot: QtBot, view: SlideView) -> None:
     assert len(view.annotations) == 0
 
 
-def test_new_regions_get_the_class_in_force(qtbot: QtBot, view: SlideView) -> None:
-    tumour = RegionClass("Tumour", (213, 94, 0))
-    view.set_drawing_class(tumour)
+def test_a_class_given_to_one_region_goes_to_no_other(qtbot: QtBot, view: SlideView) -> None:
+    menu = SlideMenu(view)
     view.set_tool("rectangle")
-    drag(qtbot, view, (200, 100), (400, 200))
-    assert view.annotations.all()[0].region_class == tumour
+    drag(qtbot, view, (200, 100), (300, 200))
+    menu.add_class("Tumour")
+    drag(qtbot, view, (400, 100), (500, 200))
+    classes = [a.region_class.name if a.region_class else "" for a in view.annotations.all()]
+    assert classes == ["Tumour", ""]
 
 
 def test_a_shows_and_hides_the_regions(qtbot: QtBot, view: SlideView) -> None:
