@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
-from lile_desktop.icons import icon
+from lile_desktop.icons import blank, icon
 from lile_desktop.text import tr
 
 MENUS = ("File", "Edit", "View", "Search", "Archive", "Tools", "Help")
@@ -246,6 +246,7 @@ class ActionRegistry(QObject):
     def __init__(self, window: QWidget, specs: Iterable[ActionSpec] = ACTIONS) -> None:
         super().__init__(window)
         self._window = window
+        self._blank = blank()
         self.specs = {spec.id: spec for spec in specs}
         self._actions: dict[str, QAction] = {}
         self._groups: dict[str, QActionGroup] = {}
@@ -258,6 +259,9 @@ class ActionRegistry(QObject):
         action.setShortcuts([QKeySequence(s) for s in spec.shortcuts])
         action.setCheckable(spec.checkable)
         action.setProperty("icon_name", spec.icon)
+        if spec.icon:
+            action.setIcon(self._blank)
+            action.setIconVisibleInMenu(False)
         keys = f" ({shortcut_text(spec)})" if spec.shortcuts else ""
         action.setToolTip(tr(spec.tip) + keys)
         action.setStatusTip(tr(spec.tip))

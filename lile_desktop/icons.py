@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 
-from PySide6.QtGui import QIcon
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QIcon, QPixmap
 
 from lile_desktop.theme import current_theme
 
 os.environ.setdefault("QT_API", "pyside6")
+
+
+def blank() -> QIcon:
+    """The place of an icon in the first frame, so that nothing moves when the icons come."""
+    place = QPixmap(24, 24)
+    place.fill(Qt.GlobalColor.transparent)
+    return QIcon(place)
 
 
 def icon(name: str, colour: str = "") -> QIcon:

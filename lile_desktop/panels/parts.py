@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lile_desktop.icons import icon
+from lile_desktop.icons import blank, icon
 from lile_desktop.theme import GRID
 
 
@@ -75,8 +75,7 @@ def icon_button(icon_name: str, name: str, tip: str, pressed: Callable[[], objec
     """A flat button with an icon for something that is no action of its own."""
     button = QToolButton()
     # The library of icons takes a quarter of a second to load: buttons made before the first frame get theirs after it.
-    if "qtawesome" in sys.modules:
-        button.setIcon(icon(icon_name))
+    button.setIcon(icon(icon_name) if "qtawesome" in sys.modules else blank())
     button.setIconSize(QSize(16, 16))
     button.setAccessibleName(name)
     button.setToolTip(tip)
