@@ -201,7 +201,7 @@ class Asker(QObject):
             sentence = tr(
                 "{0}: the archive was loaded anew meanwhile, so the question was dropped; ask it again."
             ).format(title)
-            self.notice.emit(Notice(sentence, level=Level.INFO))
+            self.notice.emit(Notice(sentence, level=Level.WARNING))
 
     def _on_progress(self, ticket: Ticket, title: str, progress: Progress) -> None:
         if progress.rate and progress.unit == "tiles":

@@ -124,8 +124,10 @@ class EngineClient(QObject):
 
     # -- life -------------------------------------------------------------------------------------------------------
     def start(self, setup: EngineSetup) -> None:
-        """Starts a new worker with this model and archive; questions wait until it is ready."""
-        self.stop()
+        """Starts a new worker with this model and archive; questions wait until it is ready, also those that were
+        asked before the first one (while the demo is prepared)."""
+        if self.state is not EngineState.OFF or self._process is not None:
+            self.stop()
         self._setup = setup
         self._new_worker()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QByteArray, QEvent, QSize
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
-from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QLineEdit, QMainWindow, QMenu, QVBoxLayout, QWidget
 
 from lile_desktop.actions import ActionRegistry
 from lile_desktop.archive_desk import BUNDLED, ArchiveDesk
@@ -198,6 +198,7 @@ class MainWindow(QMainWindow):
         self.view.files_dropped.connect(self.open_slides)
         self.panes.files_dropped.connect(self.open_slides)
         self.bookmarks.failed.connect(lambda sentence: self.notices.show_notice(Notice(sentence)))
+        self.slide_menu.transfer.told.connect(self.notices.show_notice)
         self.slide_menu.classes_changed.connect(
             lambda classes: self.settings.update(region_classes=classes_to_keep(classes))
         )
@@ -324,8 +325,10 @@ class MainWindow(QMainWindow):
         AboutDialog(self.client.info, self).exec()
 
     def _on_escape(self) -> None:
-        """First what is half drawn goes, then what lies over the slide."""
-        if self.view.active_tool.busy:
+        """Leaves a field that is typed in; else first what is half drawn goes, then what lies over the slide."""
+        if isinstance(QApplication.focusWidget(), QLineEdit):
+            self.view.setFocus()
+        elif self.view.active_tool.busy:
             self.view.active_tool.cancel()
         else:
             self.viewer.clear_layers()
@@ -344,7 +347,7 @@ class MainWindow(QMainWindow):
         for name in NEEDS_SLIDE:
             self.registry[name].setEnabled(shown)
         enable_view_actions(self.registry, self.view)
-        self.registry["ask_region"].setEnabled(self.viewer.can_ask)
+        self.registry["ask_region"].setEnabled(shown)  # without a region it says what to do first
         self.registry["cancel_question"].setEnabled(self.asker.busy)
         self.registry["go_back"].setEnabled(shown and self.viewer.can_go_back)
         self.registry["go_forward"].setEnabled(shown and self.viewer.can_go_forward)

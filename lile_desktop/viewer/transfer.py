@@ -9,6 +9,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
+from lile_desktop.notices import Level, Notice
+from lile_desktop.text import tr
 from lile_desktop.viewer.annotation_files import read_annotations, write_annotations
 from lile_desktop.viewer.annotations import Annotation, AnnotationStore
 from lile_desktop.viewer.autosave import key_of
@@ -52,6 +54,7 @@ class GeoJsonTransfer(QObject):
     imported = Signal(object)  # Imported
     exported = Signal(str, int)  # path, how many
     failed = Signal(str)  # one sentence
+    told = Signal(object)  # Notice: what was read or written
     _read = Signal(str, object)  # name of the file, list of annotations
 
     def __init__(self, store: AnnotationStore, parent: QObject | None = None) -> None:
@@ -76,6 +79,8 @@ class GeoJsonTransfer(QObject):
         try:
             write_annotations(path, annotations)
             self.exported.emit(str(path), len(annotations))
+            sentence = tr("{0} regions are written to {1}.").format(len(annotations), path)
+            self.told.emit(Notice(sentence, level=Level.INFO))
         except LileError as error:
             self.failed.emit(str(error))
 
@@ -83,3 +88,5 @@ class GeoJsonTransfer(QObject):
         known, gone, fresh = merged(self._store.all(), annotations)
         self._store.exchange(gone, fresh, "Import")
         self.imported.emit(Imported(file, len(annotations), known, len(gone)))
+        sentence = tr("{0} regions read from {1}: {2} were here already, {3} were replaced.")
+        self.told.emit(Notice(sentence.format(len(annotations), file, known, len(gone)), level=Level.INFO))
