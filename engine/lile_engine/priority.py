@@ -17,7 +17,7 @@ JOBS = 10
 def give_way(steps: int) -> None:
     """Lowers the priority of this process by so much, for good; nothing happens where the system has no niceness.
 
-    To be called before there are threads. (As "batch" processes on Linux the readers made frames slower, not quicker.)
+    To be called before there are threads. (Readers that were "batch" processes on Linux as well made no frame quicker.)
     """
     if hasattr(os, "nice"):
         with contextlib.suppress(OSError):
