@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QObject
 
 from lile_desktop.futures import when_done
+from lile_desktop.slide_desk import Readers
 from lile_engine.slides import SlideInfo
-from lile_engine.slides.readers import ReaderPool
 
 
 def without_scale(
-    readers: ReaderPool, owner: QObject, paths: Sequence[str], then: Callable[[list[SlideInfo]], object]
+    readers: Readers, owner: QObject, paths: Sequence[str], then: Callable[[list[SlideInfo]], object]
 ) -> None:
     """Looks into files and calls ``then`` with those whose scale neither the file nor the user has said, if ``owner``
     still lives. What cannot be opened is not among them: whoever reads it next says why."""
