@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from lile_desktop.engine_client import EngineState
 from lile_desktop.main_window import MainWindow
+from lile_desktop.settings import SettingsStore
 from lile_desktop.viewer.annotation_files import read_annotations, write_annotations
 from lile_desktop.viewer.annotations import Annotation
 from lile_desktop.viewer.autosave import archived_file, own_file
@@ -127,3 +128,25 @@ def test_an_archive_that_is_gone_is_told_with_the_menu_that_helps(
     bare_window.page.ask.field.returnPressed.emit()
     qtbot.waitUntil(lambda: not bare_window.asker.busy, timeout=LONG)
     assert "Archive, Open archive" in bare_window.notices.sentence.text()
+
+
+def test_a_typed_scale_holds_for_the_next_start(
+    bare_window: MainWindow, qtbot: QtBot, scaleless: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare_window.begin([scaleless])
+    qtbot.waitUntil(lambda: bare_window.view.slide is not None, timeout=LONG)
+    monkeypatch.setattr("lile_desktop.commands.ask_mpp", lambda _name, _parent: 0.5)
+    bare_window.commands.give_mpp()
+    qtbot.waitUntil(lambda: bare_window.view.slide is not None and bare_window.view.slide.mpp == 0.5, timeout=LONG)
+    bare_window.close()
+
+    again = MainWindow(SettingsStore())
+    qtbot.addWidget(again)
+    again.show()
+    try:
+        again.begin([])  # the slides of the last time
+        qtbot.waitUntil(lambda: again.view.slide is not None and again.view.slide.path == scaleless, timeout=LONG)
+        assert again.view.slide is not None
+        assert again.view.slide.mpp == 0.5
+    finally:
+        again.shut_down()
