@@ -43,7 +43,7 @@ def test_what_nobody_thought_of_is_one_line_too(
     ("line", "problem"),
     [
         ("seed = -1", "[run] seed"),
-        ("threads = -4", "[run] seed and threads"),
+        ("threads = -4", "[run] threads is -4"),
         ("save_minutes = nan", "[run] save_minutes"),
     ],
 )
