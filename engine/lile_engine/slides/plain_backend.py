@@ -23,6 +23,7 @@ from lile_engine.slides.tiff_header import MOST_PAGES
 from lile_engine.slides.types import Level, Pixels
 
 _SMALLEST_LEVEL = 256
+_MOST_PAGE_PIXELS = 25_000_000  # shown whole, beside the slide that is held already
 _JPEG_REDUCTION = 3  # libjpeg decodes at 1/8 as it goes
 
 
@@ -62,6 +63,7 @@ class PlainBackend:
             sizes.pop()
             self.note = f"Only the first {MOST_PAGES} pages of {self._path.name} were looked at; the largest is shown."
         self._page = max(range(len(sizes)), key=lambda page: sizes[page][0] * sizes[page][1])
+        self._sizes = sizes
         self.associated = tuple(f"page {page + 1}" for page in range(len(sizes)) if page != self._page)
         if len(sizes) > 1:
             image.seek(self._page)
@@ -123,6 +125,11 @@ class PlainBackend:
 
     def read_associated(self, name: str) -> Pixels:
         page = int(name.removeprefix("page ")) - 1
+        width, height = self._sizes[page]
+        if width * height > _MOST_PAGE_PIXELS:
+            raise SlideError(
+                f"{name} of {self._path.name} is too large to show beside the slide; save it as a file."
+            )
         pixels = whole(decode(self._path, page))
         return pixels if pixels.ndim == 3 else np.repeat(pixels[..., np.newaxis], 3, axis=2)
 

@@ -328,3 +328,14 @@ def test_an_image_of_cmyk_jpeg_and_of_grey_jpeg(tmp_path: Path, make_texture: Ma
         with Image.open(tmp_path / "picture.jpg") as stored:
             expected = np.asarray(stored.convert("RGB")).astype(int)
         assert np.abs(whole(tmp_path / "picture.jpg") - expected).max() <= 2
+
+
+def test_a_page_too_large_to_stand_beside_the_slide_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "pages.tif"
+    pages = [Image.new("1", (6000, 5000)), Image.new("1", (5100, 5000)), Image.new("1", (40, 30))]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+    with open_slide(path) as slide:
+        assert slide.info.associated == ("page 2", "page 3")
+        assert slide.associated_image("page 3").shape == (30, 40, 3)
+        with pytest.raises(SlideError, match=r"page 2 of pages\.tif is too large to show beside the slide"):
+            slide.associated_image("page 2")
