@@ -127,9 +127,7 @@ class PlainBackend:
         page = int(name.removeprefix("page ")) - 1
         width, height = self._sizes[page]
         if width * height > _MOST_PAGE_PIXELS:
-            raise SlideError(
-                f"{name} of {self._path.name} is too large to show beside the slide; save it as a file."
-            )
+            raise SlideError(f"{name} of {self._path.name} is too large to show beside the slide; save it as a file.")
         pixels = whole(decode(self._path, page))
         return pixels if pixels.ndim == 3 else np.repeat(pixels[..., np.newaxis], 3, axis=2)
 
