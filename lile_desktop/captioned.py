@@ -1,4 +1,4 @@
-"""A saved picture says what it shows and what it must not be used for, also where it is seen without the program."""
+"""A saved picture says what it must not be used for, also where it is seen without the program."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ PAPER, INK = QColor("#ffffff"), QColor("#303034")
 PADDING = 8.0
 
 
-def captioned(picture: QImage, slide: str) -> QImage:
-    """The picture with a line below: the slide's name, and that it is for research only."""
+def captioned(picture: QImage) -> QImage:
+    """The picture with a line below: it is for research only. The slide's name, which may tell a case, stays out."""
     ratio = picture.devicePixelRatio()
     width, height = picture.width() / ratio, picture.height() / ratio
     out = QImage(QSize(1, 1), QImage.Format.Format_RGB32)
@@ -27,11 +27,7 @@ def captioned(picture: QImage, slide: str) -> QImage:
     painter.drawImage(QRectF(0, 0, width, height), picture)
     painter.setPen(INK)
     use = tr("LILE Desktop, research use only")
-    metrics = QFontMetricsF(painter.font())
     room = QRectF(PADDING, height, width - 2 * PADDING, line)
     painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, use)
-    left = room.width() - metrics.horizontalAdvance(use) - 2 * PADDING
-    name = metrics.elidedText(slide, Qt.TextElideMode.ElideMiddle, max(left, 0))
-    painter.drawText(room, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
     painter.end()
     return out

@@ -79,7 +79,7 @@ class Commands(QObject):
         if not file:
             return
         file = file if Path(file).suffix else file + ".png"
-        if captioned(self._view.picture(), Path(entry.path).name).save(file):
+        if captioned(self._view.picture()).save(file):
             self._notices.show_notice(Notice(tr("The view is saved in {0}.").format(file), level=Level.INFO))
         else:
             self._notices.show_notice(

@@ -1,4 +1,4 @@
-"""LILE networks small enough to build in a blink, and tokenizers of a few words to go with them."""
+"""LILE networks small enough to build in a blink, tokenizers of a few words to go with them, trainings of seconds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
 from lile_engine.model.config import LileConfig
+from lile_engine.training.config import TrainConfig, config_from_dict
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
@@ -53,3 +54,18 @@ def tiny_config(words: Sequence[str], **changes: Any) -> LileConfig:
         },
     }
     return LileConfig(**{**usual, **changes})
+
+
+def tiny_training(model: Path, pairs: Path, output: Path, /, **sections: dict[str, object]) -> TrainConfig:
+    """Sixty steps on one thread, nothing augmented and nothing kept out; ``sections`` change or add settings."""
+    table: dict[str, object] = {
+        "output": str(output),
+        "model": {"start": str(model)},
+        "data": {"train": [str(pairs)], "validation_share": 0.0, "views": 1},
+        "augment": {"strength": 0.0, "flips": False, "jpeg": 100},
+        "optim": {"steps": 60, "batch": 32, "lr": 3e-3, "warmup": 5, "ema": 0.9},
+        "run": {"threads": 1, "device": "cpu"},
+    }
+    for name, values in sections.items():
+        table[name] = {**table.get(name, {}), **values}  # type: ignore[dict-item]
+    return config_from_dict(table)

@@ -11,7 +11,7 @@ from lile_desktop.viewer.annotations import PALETTE, Annotation, RegionClass
 from lile_engine.errors import DataError
 from lile_engine.slides import Region
 from lile_engine.slides.geojson import Annotation as FileAnnotation
-from lile_engine.slides.geojson import Classification, read_geojson, write_geojson
+from lile_engine.slides.geojson import Classification, read_collection, write_geojson
 
 _LINES = ("LineString", "MultiLineString")
 
@@ -82,9 +82,20 @@ def _with_shape(annotation: Annotation, source: FileAnnotation | None) -> FileAn
     return replace(source, kind=kind, coordinates=coordinates)
 
 
+def read_known(path: Path) -> tuple[list[Annotation], int]:
+    """The objects of a GeoJSON file that can be shown, and how many others it holds. Raises DataError, which names the
+    file."""
+    held = read_collection(path)
+    return [from_file(item) for item in held.annotations], len(held.unknown)
+
+
 def read_annotations(path: Path) -> list[Annotation]:
-    """The objects of a GeoJSON file. Raises DataError, which names the file and the feature."""
-    return [from_file(item) for item in read_geojson(path)]
+    """The objects of a GeoJSON file that is to be written again. Raises DataError as `read_known` does, and where it
+    holds others, which would be lost."""
+    annotations, others = read_known(path)
+    if others:
+        raise DataError(f"{path.name} holds {others} objects whose shape is not understood and that saving would lose.")
+    return annotations
 
 
 def write_annotations(path: Path, annotations: Iterable[Annotation]) -> None:

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from lile_desktop.notices import Level, Notice
 from lile_desktop.text import tr
-from lile_desktop.viewer.annotation_files import read_annotations, write_annotations
+from lile_desktop.viewer.annotation_files import read_known, write_annotations
 from lile_desktop.viewer.annotations import Annotation, AnnotationStore
 from lile_desktop.viewer.autosave import key_of
 from lile_engine.errors import LileError
@@ -19,12 +19,14 @@ from lile_engine.errors import LileError
 
 @dataclass(frozen=True)
 class Imported:
-    """How many objects a file held, and how many of them were here already as they are, or otherwise before."""
+    """How many objects of a file were read, how many of them were here already as they are, or otherwise before, and
+    how many it holds beside them that are not understood."""
 
     file: str
     read: int
     known: int
     replaced: int
+    left_out: int = 0
 
 
 def merged(here: Sequence[Annotation], read: Sequence[Annotation]) -> tuple[int, list[int], list[Annotation]]:
@@ -55,7 +57,7 @@ class GeoJsonTransfer(QObject):
     exported = Signal(str, int)  # path, how many
     failed = Signal(str)  # one sentence
     told = Signal(object)  # Notice: what was read or written
-    _read = Signal(str, object)  # name of the file, list of annotations
+    _read = Signal(str, object, int)  # name of the file, list of annotations, how many were left out
 
     def __init__(self, store: AnnotationStore, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -71,7 +73,7 @@ class GeoJsonTransfer(QObject):
 
     def _load(self, path: Path) -> None:
         try:
-            self._read.emit(path.name, read_annotations(path))
+            self._read.emit(path.name, *read_known(path))
         except LileError as error:
             self.failed.emit(str(error))
 
@@ -84,9 +86,12 @@ class GeoJsonTransfer(QObject):
         except LileError as error:
             self.failed.emit(str(error))
 
-    def _take_in(self, file: str, annotations: list[Annotation]) -> None:
+    def _take_in(self, file: str, annotations: list[Annotation], left_out: int) -> None:
         known, gone, fresh = merged(self._store.all(), annotations)
         self._store.exchange(gone, fresh, "Import")
-        self.imported.emit(Imported(file, len(annotations), known, len(gone)))
+        self.imported.emit(Imported(file, len(annotations), known, len(gone), left_out))
         sentence = tr("{0} regions read from {1}: {2} were here already, {3} were replaced.")
-        self.told.emit(Notice(sentence.format(len(annotations), file, known, len(gone)), level=Level.INFO))
+        text = sentence.format(len(annotations), file, known, len(gone))
+        if left_out:
+            text += " " + tr("{0} are not understood and were left out.").format(left_out)
+        self.told.emit(Notice(text, level=Level.WARNING if left_out else Level.INFO))

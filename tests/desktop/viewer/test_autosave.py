@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,3 +156,18 @@ def test_what_was_left_elsewhere_is_brought_in_once(
     assert [a.name for a in store.all()] == ["one", "two", "three"]
     assert names(file) == ["one", "two", "three"]
     assert not left.exists()
+
+
+def test_a_file_that_holds_more_than_can_be_shown_is_not_written_over(
+    keeper: Autosave, store: AnnotationStore, qtbot: QtBot, tmp_path: Path
+) -> None:
+    file = kept(tmp_path / "a.geojson", ("old", 0))
+    held = json.loads(file.read_text())
+    held["features"].append({"type": "Feature", "geometry": None, "properties": {"note": "somebody's work"}})
+    file.write_text(json.dumps(held))
+    with qtbot.waitSignal(keeper.failed) as told:
+        keeper.open(file)
+    assert "holds 1 objects whose shape is not understood" in told.args[0]
+    store.add(square(50), name="new")
+    keeper.flush()
+    assert json.loads(file.read_text()) == held

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,16 @@ def test_regions_go_out_and_come_in(qtbot: QtBot, menu: SlideMenu, view: SlideVi
     with qtbot.waitSignal(view.slide_failed) as failed:
         menu.transfer.import_file(tmp_path / "none.geojson")
     assert "none.geojson" in failed.args[0]
+
+
+def test_an_import_says_what_it_left_out(qtbot: QtBot, menu: SlideMenu, view: SlideView, tmp_path: Path) -> None:
+    file, known = tmp_path / "theirs.geojson", {"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 0]]]}
+    features = [{"type": "Feature", "geometry": shape, "properties": {}} for shape in (known, None)]
+    file.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    with qtbot.waitSignal(menu.transfer.told) as told:
+        menu.transfer.import_file(file)
+    assert told.args[0].sentence.endswith("1 are not understood and were left out.")
+    assert len(view.annotations) == 1
 
 
 def test_an_own_export_that_is_imported_doubles_nothing(

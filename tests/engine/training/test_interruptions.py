@@ -16,27 +16,20 @@ from lile_engine.errors import Cancelled, DataError, ModelError
 from lile_engine.model.checkpoint import load_checkpoint, save_checkpoint
 from lile_engine.progress import CancelToken
 from lile_engine.training.batches import Sampler
-from lile_engine.training.config import TrainConfig, config_from_dict, config_to_dict
+from lile_engine.training.config import TrainConfig, config_to_dict
 from lile_engine.training.distributed import ALONE
 from lile_engine.training.loop import train
 from lile_engine.training.optim import Ema, parameter_groups
 from lile_engine.training.pairs import read_pairs
 from lile_engine.training.rescue import rescued
 from lile_engine.training.state import STATE, RunRecord, read_record
+from tests.tiny_models import tiny_training
 
 
 def _config(model: Path, pairs: Path, output: Path, /, **sections: dict[str, object]) -> TrainConfig:
-    table: dict[str, object] = {
-        "output": str(output),
-        "model": {"start": str(model)},
-        "data": {"train": [str(pairs)], "validation_share": 0.0, "views": 1},
-        "augment": {"strength": 0.0, "flips": False, "jpeg": 100},
-        "optim": {"steps": 8, "batch": 4, "lr": 3e-3, "warmup": 2, "ema": 0.9},
-        "run": {"threads": 1, "device": "cpu", "save_steps": 100},
-    }
-    for name, values in sections.items():
-        table[name] = {**table.get(name, {}), **values}  # type: ignore[dict-item]
-    return config_from_dict(table)
+    usual: dict[str, dict[str, object]] = {"optim": {"steps": 8, "batch": 4, "warmup": 2}, "run": {"save_steps": 100}}
+    own = {name: {**usual.get(name, {}), **sections.get(name, {})} for name in (*usual, *sections)}
+    return tiny_training(model, pairs, output, **own)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from lile_engine.model.load import load_model
 from lile_engine.progress import CancelToken, Progress
 from lile_engine.slides import open_slide
 from lile_engine.training.batches import Sampler
-from lile_engine.training.config import TrainConfig, config_from_dict, config_to_toml
+from lile_engine.training.config import TrainConfig, config_to_toml
 from lile_engine.training.distributed import ALONE
 from lile_engine.training.evaluate import evaluate
 from lile_engine.training.loop import train
@@ -32,20 +32,7 @@ from lile_engine.training.optim import parameter_groups
 from lile_engine.training.pairs import read_pairs
 from lile_engine.training.step import StepInfo, parallel_losses, train_step
 from lile_engine.training.supply import Supply
-
-
-def _config(model: Path, pairs: Path, output: Path, /, **sections: dict[str, object]) -> TrainConfig:
-    table: dict[str, object] = {
-        "output": str(output),
-        "model": {"start": str(model)},
-        "data": {"train": [str(pairs)], "validation_share": 0.0, "views": 1},
-        "augment": {"strength": 0.0, "flips": False, "jpeg": 100},
-        "optim": {"steps": 60, "batch": 32, "lr": 3e-3, "warmup": 5, "ema": 0.9},
-        "run": {"threads": 1, "device": "cpu"},
-    }
-    for name, values in sections.items():
-        table[name] = {**table.get(name, {}), **values}  # type: ignore[dict-item]
-    return config_from_dict(table)
+from tests.tiny_models import tiny_training
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +44,7 @@ def test_32_pairs_are_learned_by_heart(tiny_model: Path, pairs: Path, tmp_path: 
     """Both ways, stage one and re-ranked, measured from the saved model as a user would."""
     steps: list[StepInfo] = []
     optim = {"steps": 180}
-    report = train(_config(tiny_model, pairs, tmp_path / "out", optim=optim), on_step=steps.append)
+    report = train(tiny_training(tiny_model, pairs, tmp_path / "out", optim=optim), on_step=steps.append)
     assert report.pairs == 32
     assert steps[-1].loss < 0.3 * steps[0].loss
     assert [s.step for s in steps] == list(range(1, 181))
@@ -68,7 +55,7 @@ def test_32_pairs_are_learned_by_heart(tiny_model: Path, pairs: Path, tmp_path: 
 
 
 def test_frozen_encoders_stay_and_the_rest_moves(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
-    train(_config(tiny_model, pairs, tmp_path / "out", optim={"steps": 3}))
+    train(tiny_training(tiny_model, pairs, tmp_path / "out", optim={"steps": 3}))
     before, after = (load_file(f / "model.safetensors") for f in (tiny_model, tmp_path / "out"))
     for name, tensor in before.items():
         same = torch.equal(tensor, after[name])
@@ -81,7 +68,7 @@ def test_frozen_encoders_stay_and_the_rest_moves(tiny_model: Path, pairs: Path, 
 def test_stage_one_alone_leaves_cross_attention_alone(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
     infos: list[StepInfo] = []
     train(
-        _config(tiny_model, pairs, tmp_path / "out", optim={"steps": 3}, loss={"weight_cross": 0.0}),
+        tiny_training(tiny_model, pairs, tmp_path / "out", optim={"steps": 3}, loss={"weight_cross": 0.0}),
         on_step=infos.append,
     )
     assert all(i.cross == 0 and i.loss == i.self_ for i in infos)
@@ -90,7 +77,7 @@ def test_stage_one_alone_leaves_cross_attention_alone(tiny_model: Path, pairs: P
 def test_lambda_zero_still_reports_no_self_loss(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
     infos: list[StepInfo] = []
     train(
-        _config(tiny_model, pairs, tmp_path / "out", optim={"steps": 3}, loss={"weight_self": 0.0}),
+        tiny_training(tiny_model, pairs, tmp_path / "out", optim={"steps": 3}, loss={"weight_self": 0.0}),
         on_step=infos.append,
     )
     assert all(i.self_ == 0 and i.loss == i.cross for i in infos)
@@ -98,7 +85,7 @@ def test_lambda_zero_still_reports_no_self_loss(tiny_model: Path, pairs: Path, t
 
 def test_hinge_trains_too(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
     infos: list[StepInfo] = []
-    train(_config(tiny_model, pairs, tmp_path / "out", loss={"kind": "hinge"}), on_step=infos.append)
+    train(tiny_training(tiny_model, pairs, tmp_path / "out", loss={"kind": "hinge"}), on_step=infos.append)
     assert np.mean([i.loss for i in infos[-5:]]) < np.mean([i.loss for i in infos[:5]])
 
 
@@ -106,7 +93,7 @@ def test_mixed_precision_learns_much_the_same(tiny_model: Path, pairs: Path, tmp
     ends = []
     for bf16 in (False, True):
         infos: list[StepInfo] = []
-        train(_config(tiny_model, pairs, tmp_path / str(bf16), optim={"bf16": bf16}), on_step=infos.append)
+        train(tiny_training(tiny_model, pairs, tmp_path / str(bf16), optim={"bf16": bf16}), on_step=infos.append)
         ends.append(np.mean([i.loss for i in infos[-5:]]))
         assert ends[-1] < 0.8 * infos[0].loss
     assert ends[1] == pytest.approx(ends[0], rel=0.15)
@@ -114,7 +101,7 @@ def test_mixed_precision_learns_much_the_same(tiny_model: Path, pairs: Path, tmp
 
 def test_gradients_are_clipped(tiny_model: Path, pairs: Path) -> None:
     checkpoint = load_checkpoint(tiny_model)
-    config = _config(tiny_model, pairs, Path("unused"))
+    config = tiny_training(tiny_model, pairs, Path("unused"))
     model = checkpoint.model.train()
     model.freeze(image=True, text=True)
     data = read_pairs(pairs)
@@ -133,7 +120,7 @@ def test_gradients_are_clipped(tiny_model: Path, pairs: Path) -> None:
 
 def test_cancelled_then_resumed_equals_never_interrupted(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
     def run(output: Path, stop_at: int | None) -> list[float]:
-        config = _config(
+        config = tiny_training(
             tiny_model,
             pairs,
             output,
@@ -167,7 +154,7 @@ def test_cancelled_then_resumed_equals_never_interrupted(tiny_model: Path, pairs
 def test_killed_then_resumed_equals_never_interrupted(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
     """SIGKILL in the middle of a step; the file of the state is whole, and the end is the same to the bit."""
     optim = {"steps": 16, "batch": 8}
-    straight = _config(tiny_model, pairs, tmp_path / "a", optim=optim, run={"save_steps": 4})
+    straight = tiny_training(tiny_model, pairs, tmp_path / "a", optim=optim, run={"save_steps": 4})
     killed = dataclasses.replace(straight, output=tmp_path / "b")
     train(straight)
     file = tmp_path / "b.toml"
@@ -195,7 +182,7 @@ def test_killed_then_resumed_equals_never_interrupted(tiny_model: Path, pairs: P
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to send to a child")
 def test_terminated_training_saves_first_and_says_so(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
     """What the window does when a job is cancelled."""
-    config = _config(tiny_model, pairs, tmp_path / "b", optim={"steps": 5000}, run={"save_steps": 100_000})
+    config = tiny_training(tiny_model, pairs, tmp_path / "b", optim={"steps": 5000}, run={"save_steps": 100_000})
     file = tmp_path / "b.toml"
     file.write_text(config_to_toml(config))
     command = [sys.executable, "-m", "lile_engine", "train", str(file), "--progress", "jsonl"]
@@ -210,7 +197,7 @@ def test_terminated_training_saves_first_and_says_so(tiny_model: Path, pairs: Pa
 
 
 def test_another_configuration_is_not_resumed(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
-    config = _config(tiny_model, pairs, tmp_path / "out", optim={"steps": 2})
+    config = tiny_training(tiny_model, pairs, tmp_path / "out", optim={"steps": 2})
     train(config)
     with pytest.raises(ConfigError, match=r"\[loss\] is not what this training was started with"):
         train(dataclasses.replace(config, loss=dataclasses.replace(config.loss, weight_self=0.5)), resume=True)
@@ -229,8 +216,8 @@ def test_where_nothing_can_be_written_is_told_before_the_first_step(
     (tmp_path / "file").write_text("in the way")
     steps: list[StepInfo] = []
     with pytest.raises(ModelError, match="cannot be written to"):
-        train(_config(tiny_model, pairs, tmp_path / "file" / "model"), on_step=steps.append)
-    config = _config(tiny_model, pairs, tmp_path / "model", optim={"steps": 1})
+        train(tiny_training(tiny_model, pairs, tmp_path / "file" / "model"), on_step=steps.append)
+    config = tiny_training(tiny_model, pairs, tmp_path / "model", optim={"steps": 1})
     train(config)
     (tmp_path / "model" / "notes.txt").write_text("mine")
     with pytest.raises(ModelError, match=r"notes\.txt"):
@@ -239,7 +226,7 @@ def test_where_nothing_can_be_written_is_told_before_the_first_step(
 
 
 def test_rate_and_time_left_after_a_resume_are_of_this_run(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
-    config = _config(tiny_model, pairs, tmp_path / "out", optim={"steps": 40, "batch": 4}, run={"save_steps": 1})
+    config = tiny_training(tiny_model, pairs, tmp_path / "out", optim={"steps": 40, "batch": 4}, run={"save_steps": 1})
     token = CancelToken()
     with pytest.raises(Cancelled):
         train(config, on_step=lambda info: token.cancel() if info.step == 38 else None, cancel=token)
@@ -262,8 +249,8 @@ def test_the_model_says_which_slides_and_cases_it_knows(tiny_model: Path, pairs:
     place = {"slide": str(slide), "x": 0, "y": 0, "w": 64, "h": 64, "mpp": 0.5, "caption": "a", "case": "Smith"}
     (tmp_path / "first.jsonl").write_text("".join(json.dumps(r) + "\n" for r in (*rows, place)))
     (tmp_path / "second.jsonl").write_text("".join(json.dumps({**r, "case": "Jones"}) + "\n" for r in rows))
-    train(_config(tiny_model, tmp_path / "first.jsonl", tmp_path / "one", optim={"steps": 1}))
-    train(_config(tmp_path / "one", tmp_path / "second.jsonl", tmp_path / "two", optim={"steps": 1}))
+    train(tiny_training(tiny_model, tmp_path / "first.jsonl", tmp_path / "one", optim={"steps": 1}))
+    train(tiny_training(tmp_path / "one", tmp_path / "second.jsonl", tmp_path / "two", optim={"steps": 1}))
     with open_slide(slide) as opened:
         identity = opened.info.identity
     listed = [json.loads((tmp_path / n / "trained_on.json").read_text()) for n in ("one", "two")]
@@ -273,7 +260,7 @@ def test_the_model_says_which_slides_and_cases_it_knows(tiny_model: Path, pairs:
 
 
 def test_stops_early_and_keeps_the_best(tiny_model: Path, make_pairs: Callable[..., Path], tmp_path: Path) -> None:
-    config = _config(
+    config = tiny_training(
         tiny_model,
         make_pairs(tmp_path / "p", per_kind=2),
         tmp_path / "out",
@@ -295,7 +282,7 @@ def test_too_few_pairs(tiny_model: Path, pairs: Path, tmp_path: Path) -> None:
     first["image"] = str(pairs / first["image"])
     (folder / "pairs.jsonl").write_text(json.dumps(first))
     with pytest.raises(DataError, match="fewer than 2 pairs"):
-        train(_config(tiny_model, folder, tmp_path / "out"))
+        train(tiny_training(tiny_model, folder, tmp_path / "out"))
 
 
 def test_bad_rows_are_told(tiny_model: Path, make_pairs: Callable[..., Path], tmp_path: Path) -> None:
@@ -303,18 +290,18 @@ def test_bad_rows_are_told(tiny_model: Path, make_pairs: Callable[..., Path], tm
     with (folder / "pairs.jsonl").open("a") as file:
         file.write('{"image": "gone.png", "caption": "x"}\n')
     told: list[str] = []
-    report = train(_config(tiny_model, folder, tmp_path / "out", optim={"steps": 1}), warn=told.append)
+    report = train(tiny_training(tiny_model, folder, tmp_path / "out", optim={"steps": 1}), warn=told.append)
     assert report.left_out == 1
     assert "line 33" in told[0]
     with pytest.raises(DataError, match="line 33"):
-        train(_config(tiny_model, folder, tmp_path / "out", data={"bad_rows": "refuse"}))
+        train(tiny_training(tiny_model, folder, tmp_path / "out", data={"bad_rows": "refuse"}))
 
 
 def _new_config(
     source: Path, sizes: dict[str, object], pairs: Path, output: Path, closed: bool, **optim: object
 ) -> TrainConfig:
     model = {"start": "new", "text_source": str(source), "config": sizes, "closed_form": closed}
-    return _config(source, pairs, output, model=model, data={"validation": [str(pairs)]}, optim=optim)
+    return tiny_training(source, pairs, output, model=model, data={"validation": [str(pairs)]}, optim=optim)
 
 
 def test_closed_form_begins_where_steps_would_have_to_lead(
