@@ -17,6 +17,9 @@ from lile_engine.errors import SlideError
 MOST_TILE_PIXELS = 48_000_000
 MOST_PAGES = 512  # of one file; what lies behind is not looked at
 _MOST_ENTRIES = 1024
+_MOST_PIXELS_PER_BYTE = (
+    512  # of a JPEG: 64 take two codes, each of a bit at least (ITU T.81, F.1.2), so 256 is the limit
+)
 _ORIENTATION, _SUBIFDS = 274, 330
 _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _HAMAMATSU = 256, 257, 322, 323, 324, 65420
 _TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
@@ -55,9 +58,13 @@ def check_tiff(path: Path) -> TiffFacts:
     is_cut_short = False
     with path.open("rb") as file:
         try:
-            for directory in _directories(file, path.stat().st_size):
-                _check(path.name, directory)
-                found.append(directory)
+            size = path.stat().st_size
+            for directory in _directories(file, size):
+                if _HAMAMATSU in directory:
+                    _check_believable(path.name, directory, size)
+                else:
+                    _check(path.name, directory)
+                    found.append(directory)
         except (struct.error, _CutShortError):
             is_cut_short = True
     if not found:
@@ -101,12 +108,17 @@ def _directories(file: BinaryIO, size: int) -> Iterator[dict[int, tuple[int, int
             fits = bool(code) and struct.calcsize(code) * values <= inline
             value = struct.unpack_from(order + code, data, at + entry_bytes - inline)[0] if fits and values else 0
             directory[tag] = (values, int(value))
-        if _HAMAMATSU in directory:  # its values are longer than the standard's, and its offsets beyond 4 GB too
-            if size >= 2**32:
-                return
-        else:
-            yield directory
+        yield directory
+        if _HAMAMATSU in directory and size >= 2**32:  # offsets beyond 4 GB are not written as the standard has them
+            return
         (offset,) = struct.unpack(order + word, file.read(inline))
+
+
+def _check_believable(name: str, directory: dict[int, tuple[int, int]], size: int) -> None:
+    """A slide of Hamamatsu's is one JPEG a level, for which OpenSlide makes a list as long as the claimed size."""
+    width, height = (directory.get(tag, (0, 0))[1] for tag in (_WIDTH, _HEIGHT))
+    if width * height > _MOST_PIXELS_PER_BYTE * size:
+        raise SlideError(f"{name} claims {width} x {height} pixels in a file far too small for them; copy it again.")
 
 
 def _check(name: str, directory: dict[int, tuple[int, int]]) -> None:

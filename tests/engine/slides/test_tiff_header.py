@@ -66,3 +66,17 @@ def test_directories_in_a_circle_end(tmp_path: Path, jpeg_slide: Path) -> None:
     path = tmp_path / "circle.tif"
     path.write_bytes(data)
     check_tiff(path)
+
+
+@pytest.mark.parametrize(("height", "believed"), [(500, True), (2**31 - 1, False)])
+def test_a_hamamatsu_level_must_have_bytes_for_its_pixels(tmp_path: Path, height: int, believed: bool) -> None:
+    """OpenSlide takes 2 GB for the second before it finds the file damaged."""
+    entries = [(256, 4, 1, 4000), (257, 4, 1, height), (65420, 4, 1, 1)]
+    directory = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    path = tmp_path / "level.ndpi"
+    path.write_bytes(struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", len(entries)) + directory + bytes(20_000))
+    if believed:
+        assert check_tiff(path) == TiffFacts()
+    else:
+        with pytest.raises(SlideError, match=r"level\.ndpi claims 4000 x 2147483647 pixels in a file far too small"):
+            check_tiff(path)
