@@ -18,7 +18,7 @@ QT = {"PySide6", "shiboken6", "pyqtgraph", "qtawesome", "qtpy"}
 HEAVY = {"torch", "transformers"}
 
 # What each room of the engine may import of the others. Files that belong to no room and need no library: `SHARED`.
-SHARED = {"errors", "progress", "paths", "phrases", "later", "priority", "offline", "outside"}
+SHARED = {"errors", "progress", "paths", "phrases", "later", "priority", "offline", "outside", "unfinished"}
 ALLOWED = {
     "slides": set(),
     "phantom": {"slides"},

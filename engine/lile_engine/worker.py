@@ -34,6 +34,7 @@ from lile_engine.slides import Slide, Tile, open_slide
 
 if TYPE_CHECKING:
     from lile_engine.archive import Archive, SlideRow
+    from lile_engine.archive.rows import ArchiveStatus
     from lile_engine.model.protocol import Floats, ImageTextModel
     from lile_engine.outside import PhraseRange
     from lile_engine.retrieval.encode import EncodedQuery
@@ -163,6 +164,19 @@ def _calibrate(model: ImageTextModel) -> float:
 def archive_slides() -> list[SlideRow]:
     """The slides of the archive, in its order; none without an archive."""
     return _engine.archive.slides() if _engine.archive is not None else []
+
+
+def archive_now() -> tuple[ArchiveStatus, list[SlideRow]] | None:
+    """Counts and slides of the archive as they stand now, also where another process has just changed them."""
+    return (_engine.archive.status(), _engine.archive.slides()) if _engine.archive is not None else None
+
+
+def removal_of(slide: str | None, case: str | None) -> tuple[tuple[SlideRow, ...], int]:
+    """What removing a slide (identity) or a case would take: slides, and how many captions."""
+    archive, _ = _needed()
+    removal = archive.removal(slide=slide, case=case)
+    here = {row.identity for row in archive.slides()}
+    return tuple(row for row in removal.slides if row.identity in here), len(removal.captions)
 
 
 # -- asking about a region --------------------------------------------------------------------------------------------

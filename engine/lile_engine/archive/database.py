@@ -172,9 +172,14 @@ def active_space(connection: sqlite3.Connection) -> tuple[int, ModelIdentity, st
     return int(space), ModelIdentity(**json.loads(model)), path
 
 
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether a table is there: in an archive that an older program made, later ones are not."""
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone() is not None
+
+
 def run_records(connection: sqlite3.Connection, last: int) -> list[RunRecord]:
     """The last runs, newest first; none from tables that are older than runs."""
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'run_slides'").fetchone() is None:
+    if not has_table(connection, "run_slides"):
         return []
     runs = connection.execute(
         "SELECT id, kind, started, seconds FROM runs ORDER BY id DESC LIMIT ?", (last,)
@@ -188,11 +193,18 @@ def _run_slides(connection: sqlite3.Connection, run: int) -> tuple[RunSlide, ...
     return tuple(RunSlide(*row) for row in rows)
 
 
-def slide_row(row: tuple[Any, ...], complete: bool = False) -> SlideRow:
+def plans(connection: sqlite3.Connection) -> dict[int, int]:
+    """How many tiles each slide was last to have, by its id; none from tables that are older than plans."""
+    if not has_table(connection, "plans"):
+        return {}
+    return dict(connection.execute("SELECT slide_id, tiles FROM plans").fetchall())
+
+
+def slide_row(row: tuple[Any, ...], complete: bool = False, planned: int = 0) -> SlideRow:
     """A row of `SLIDE_COLUMNS`."""
     *plain, tags, tiles = row
     values = dict(zip((field.name for field in fields(SlideRow)), plain, strict=False))
-    return SlideRow(**values, tags=tuple(json.loads(tags)), tiles=tiles, complete=complete)
+    return SlideRow(**values, tags=tuple(json.loads(tags)), tiles=tiles, complete=complete, planned=planned)
 
 
 def caption_row(row: tuple[Any, ...]) -> CaptionRow:

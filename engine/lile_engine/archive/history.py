@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from lile_engine.archive.database import slide_row
+from lile_engine.archive.database import has_table, slide_row
 from lile_engine.archive.rows import GridSpec, SlideRow
 
 _FACTS = ('"case"', "organ", "stain")
@@ -23,8 +23,10 @@ def note_path(connection: sqlite3.Connection, slide_id: int, path: str) -> None:
 
 
 def paths_of(connection: sqlite3.Connection) -> dict[str, set[str]]:
-    """Every path that a slide was seen at, by its identity."""
+    """Every path that a slide was seen at, by its identity; none from tables that are older than that."""
     paths: dict[str, set[str]] = {}
+    if not has_table(connection, "slide_paths"):
+        return paths
     for identity, path in connection.execute("SELECT identity, path FROM slide_paths"):
         paths.setdefault(identity, set()).add(path)
     return paths
@@ -48,6 +50,8 @@ def content_of(connection: sqlite3.Connection, slide_id: int) -> tuple[str, int]
 
 def former_slides(connection: sqlite3.Connection) -> list[SlideRow]:
     """Slides that went without being erased, as they were last; their id is 0."""
+    if not has_table(connection, "former_slides"):
+        return []
     rows = connection.execute(
         'SELECT 0, path, identity, name, width, height, mpp, "case", organ, stain, tags, 0 FROM former_slides'
     )

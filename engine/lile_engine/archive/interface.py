@@ -96,6 +96,10 @@ class Archive(Protocol):
         """(ids int64 [n], xy int64 [n, 2], size int64 [n]) of a slide, at one mpp if given."""
         ...
 
+    def removal(self, *, slide: str | None = None, case: str | None = None) -> Removal:
+        """What removing a slide or a case would take, and by which names it is known elsewhere."""
+        ...
+
     def runs(self, last: int) -> list[RunRecord]:
         """The reports of the last runs, newest first."""
         ...
@@ -131,6 +135,10 @@ class WritableArchive(Archive, Protocol):
         """Sets ``case``, ``organ``, ``stain``, ``tags`` or ``path`` of a slide."""
         ...
 
+    def plan_slide(self, slide_id: int, tiles: int) -> None:
+        """So many tiles the slide is to have."""
+        ...
+
     def add_tiles(self, slide_id: int, tiles: Sequence[Square], mpp: float, vectors: Floats, tokens: Floats) -> Ids:
         """Adds tiles with vectors [n, d] and tokens [n, N, w]; when it returns they are safe on disk.
 
@@ -148,10 +156,6 @@ class WritableArchive(Archive, Protocol):
 
     def add_captions(self, rows: Sequence[CaptionRow], vectors: Floats, tokens: Floats, mask: Bools) -> Ids:
         """Adds captions; one with the same text and place is merged (its tags joined). Returns the new ids."""
-        ...
-
-    def removal(self, *, slide: str | None = None, case: str | None = None) -> Removal:
-        """What `remove` would take, and by which names it is known elsewhere."""
         ...
 
     def remove(self, *, slide: str | None = None, case: str | None = None, erase: bool = True) -> tuple[SlideRow, ...]:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +16,13 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 import numpy as np
 
 from lile_engine.archive import database as db
+from lile_engine.archive import history
 from lile_engine.archive.exact import best, exact_search
 from lile_engine.archive.filesystem import explained, folder_bytes
 from lile_engine.archive.filters import from_here, inside, passing_captions, passing_slides
 from lile_engine.archive.index import EF_SEARCH, HnswIndex, IndexFile, Piece
 from lile_engine.archive.lock import WriterLock, current_writer
+from lile_engine.archive.removal import Removal, choose
 from lile_engine.archive.rows import (
     ArchiveStatus,
     ArchiveSummary,
@@ -162,7 +165,8 @@ class LocalArchive:
         if self._slides is None:
             complete = {row[0] for row in self._db.execute("SELECT DISTINCT slide_id FROM grids")}
             rows = self._db.execute(f"SELECT {db.SLIDE_COLUMNS} FROM slides ORDER BY id").fetchall()
-            self._slides = [db.slide_row(row, row[0] in complete) for row in rows]
+            planned = db.plans(self._db)
+            self._slides = [db.slide_row(row, row[0] in complete, planned.get(row[0], 0)) for row in rows]
         return list(self._slides)
 
     @guarded
@@ -256,6 +260,18 @@ class LocalArchive:
     def runs(self, last: int) -> list[RunRecord]:
         """The reports of the last runs, newest first."""
         return db.run_records(self._db, last)
+
+    @guarded
+    def removal(self, *, slide: str | None = None, case: str | None = None) -> Removal:
+        """What removing a slide (identity, name or path) or a case would take, and by which names it is known
+        elsewhere."""
+        rows = [*self.slides(), *history.former_slides(self._db)]
+        removal = choose(rows, slide, case, history.paths_of(self._db))
+        found = self._select('SELECT id, slide, "case" FROM captions WHERE slide IN', removal.names | removal.bare)
+        captions = {row[0] for row in found if removal.takes_caption(row[1], row[2])}
+        if case is not None:
+            captions |= {row[0] for row in self._db.execute('SELECT id FROM captions WHERE "case" = ?', (case,))}
+        return replace(removal, captions=tuple(sorted(captions)))
 
     # ---- vectors and tokens ----------------------------------------------------------------------------------------
 

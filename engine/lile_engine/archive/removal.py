@@ -25,13 +25,15 @@ class Removal:
     others: frozenset[str]
     cases: frozenset[str]
     places: frozenset[str]
+    captions: tuple[int, ...] = ()  # their ids
 
     def takes_caption(self, slide: str, case: str | None) -> bool:
         """Whether a caption that names ``slide`` and may have a case of its own goes."""
         return slide in self.names or (slide in self.bare and (not case or case in self.cases))
 
 
-NOTHING = Removal((), *[frozenset()] * 5)
+_NONE: frozenset[str] = frozenset()
+NOTHING = Removal((), _NONE, _NONE, _NONE, _NONE, _NONE)
 
 
 def choose(

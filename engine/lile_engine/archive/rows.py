@@ -48,8 +48,8 @@ class GridSpec(Protocol):
 class SlideRow:
     """A slide. ``identity`` is its content's; ``case`` None: not known, then the slide counts as its own case.
 
-    ``tiles`` and ``complete`` (every planned tile is there) are the archive's own account and ignored when a row
-    is added, as is ``id``.
+    ``tiles``, ``complete`` (every planned tile is there) and ``planned`` (how many tiles it was last to have, 0 where
+    nobody said) are the archive's own account and ignored when a row is added, as is ``id``.
     """
 
     id: int
@@ -65,6 +65,7 @@ class SlideRow:
     tags: tuple[str, ...] = ()
     tiles: int = 0
     complete: bool = False
+    planned: int = 0
 
     @property
     def case_key(self) -> str:

@@ -88,7 +88,12 @@ CREATE TABLE contents (
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _RUNS, _HISTORY)
+# How many tiles a slide that is being indexed will have, so that one cut off can say how far it came.
+_PLANS = """
+CREATE TABLE plans (slide_id INTEGER PRIMARY KEY REFERENCES slides ON DELETE CASCADE, tiles INTEGER NOT NULL);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _RUNS, _HISTORY, _PLANS)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

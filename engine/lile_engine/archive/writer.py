@@ -22,7 +22,7 @@ from lile_engine.archive.filesystem import refuse_network_share, remove_tree
 from lile_engine.archive.index import HnswIndex
 from lile_engine.archive.local import LocalArchive, guarded
 from lile_engine.archive.lock import WriterLock
-from lile_engine.archive.removal import NOTHING, Removal, choose, drop_reports
+from lile_engine.archive.removal import NOTHING, Removal, drop_reports
 from lile_engine.archive.rows import (
     Bools,
     CaptionRow,
@@ -164,6 +164,12 @@ class WritableLocalArchive(LocalArchive):
                     history.note_path(self._db, slide_id, str(value))
 
     @guarded
+    def plan_slide(self, slide_id: int, tiles: int) -> None:
+        """So many tiles the slide is to have."""
+        with self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO plans VALUES (?, ?)", (slide_id, tiles))
+
+    @guarded
     def add_tiles(self, slide_id: int, tiles: Sequence[Square], mpp: float, vectors: Floats, tokens: Floats) -> Ids:
         """Adds tiles with vectors [n, d] and tokens [n, N, w]; when it returns they are safe on disk.
 
@@ -266,12 +272,6 @@ class WritableLocalArchive(LocalArchive):
     # ---- removing --------------------------------------------------------------------------------------------------
 
     @guarded
-    def removal(self, *, slide: str | None = None, case: str | None = None) -> Removal:
-        """What `remove` would take, and by which names it is known elsewhere."""
-        rows = [*self.slides(), *history.former_slides(self._db)]
-        return choose(rows, slide, case, history.paths_of(self._db))
-
-    @guarded
     def remove(self, *, slide: str | None = None, case: str | None = None, erase: bool = True) -> tuple[SlideRow, ...]:
         """Removes a slide (identity, name or path), or all of a case; returns the slides that went.
 
@@ -283,20 +283,15 @@ class WritableLocalArchive(LocalArchive):
         removal = self.removal(slide=slide, case=case)
         if not erase:
             here = {row.identity for row in self.slides()}
-            removal = replace(removal, slides=tuple(row for row in removal.slides if row.identity in here))
-        captions: list[int] = []
-        if erase:
-            found = self._select('SELECT id, slide, "case" FROM captions WHERE slide IN', removal.names | removal.bare)
-            captions = [row[0] for row in found if removal.takes_caption(row[1], row[2])]
-        if case is not None and erase:
-            captions += [row[0] for row in self._db.execute('SELECT id FROM captions WHERE "case" = ?', (case,))]
-        if not removal.slides and not captions:
+            stay = tuple(row for row in removal.slides if row.identity in here)
+            removal = replace(removal, slides=stay, captions=())
+        if not removal.slides and not removal.captions:
             if self._was_erasing:  # an earlier call was interrupted after the rows had gone
                 self._finish_erasing()
                 return ()
             what = f"slide {slide}" if slide is not None else f"case {case}"
             raise ArchiveError(f"There is no {what} in the archive {self.folder}; `lile archive status` lists them.")
-        self._remove(removal, sorted(set(captions)), erase)
+        self._remove(removal, list(removal.captions), erase)
         return removal.slides
 
     def _remove(self, removal: Removal, captions: list[int], erase: bool) -> None:

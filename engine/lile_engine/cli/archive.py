@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from lile_engine.cli.output import add_output_options, emit_event, emit_result, progress_printer, to_plain
 
 if TYPE_CHECKING:
+    from lile_engine.archive.rows import SlideRow
     from lile_engine.model.protocol import ImageTextModel
+
+FACTS = ("case", "organ", "stain", "tags")
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -81,6 +84,15 @@ def _add_archive_actions(actions: argparse._SubParsersAction[argparse.ArgumentPa
     add_output_options(check, progress=True)
     check.set_defaults(run=_check)
 
+    describe = actions.add_parser("describe", help="set case, organ, stain or tags of slides that are in it")
+    _add_dir(describe)
+    describe.add_argument("slides", nargs="+", metavar="SLIDE", help="identity, path, or name")
+    for fact in FACTS:
+        kind = "words parted by ;" if fact == "tags" else "its new value"
+        describe.add_argument(f"--{fact}", metavar="TEXT", help=f'{kind}; "" takes it away, without this it stays')
+    add_output_options(describe)
+    describe.set_defaults(run=_describe)
+
     remove = actions.add_parser("remove", help="remove a slide or a case for good")
     _add_dir(remove)
     what = remove.add_mutually_exclusive_group(required=True)
@@ -146,13 +158,19 @@ def _status(args: argparse.Namespace) -> int:
         f"{status.index_generation if status.index_generation is not None else 'none'}",
         f"being written by {status.writer}" if status.writer else "nobody writes",
         *(
-            f"  {row.name}  {row.tiles} tiles{'' if row.complete else ' (not complete)'}  case {row.case or '-'}  "
+            f"  {row.name}  {row.tiles} {_tiles_word(row)}  case {row.case or '-'}  "
             f"organ {row.organ or '-'}  stain {row.stain or '-'}  tags {', '.join(row.tags) or '-'}"
             for row in slides
         ),
     ]
     emit_result(args, {**to_plain(status), "slide_list": to_plain(slides)}, "\n".join(lines))
     return 0
+
+
+def _tiles_word(row: SlideRow) -> str:
+    if row.complete:
+        return "tiles"
+    return f"of {row.planned} tiles (not complete)" if row.planned else "tiles (not complete)"
 
 
 def _runs(args: argparse.Namespace) -> int:
@@ -183,6 +201,25 @@ def _check(args: argparse.Namespace) -> int:
             f"The archive {args.dir} has {problems} problem{'' if problems == 1 else 's'}"
             + (" that cannot be mended; restore it from a copy." if args.repair else "; mend it with --repair.")
         )
+    return 0
+
+
+def _describe(args: argparse.Namespace) -> int:
+    from lile_engine.archive import open_archive
+    from lile_engine.errors import ArchiveError
+    from lile_engine.retrieval.metadata import describe_slides, join_tags
+
+    facts = {name: getattr(args, name) for name in FACTS if getattr(args, name) is not None}
+    if not facts:
+        raise ArchiveError("Nothing was said of the slides; give --case, --organ, --stain or --tags.")
+    with open_archive(args.dir, write=True) as archive:
+        rows = describe_slides(archive, args.slides, facts)
+    lines = [
+        f"{row.name}: case {row.case or '-'}, organ {row.organ or '-'}, stain {row.stain or '-'}, "
+        f"tags {join_tags(row.tags) or '-'}"
+        for row in rows
+    ]
+    emit_result(args, {"archive": str(args.dir), "slides": to_plain(rows)}, "\n".join(lines))
     return 0
 
 

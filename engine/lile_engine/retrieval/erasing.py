@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lile_engine import unfinished
 from lile_engine.archive import open_archive
 from lile_engine.archive.filesystem import clear_errors, remove_tree, write_atomic
 from lile_engine.archive.removal import Removal, file_name
@@ -51,7 +52,7 @@ def erase(archive_dir: Path | str, *, slide: str | None = None, case: str | None
     with open_archive(archive_dir, write=True) as archive:
         removal = archive.removal(slide=slide, case=case)
         lines = pairs = 0
-        if removal.slides or any(row.case == case for row in archive.all_captions() if case is not None):
+        if removal.slides or removal.captions:
             with clear_errors(str(home_dir())):
                 lines, pairs = _clean_home(removal)
         before = archive.status().captions
@@ -161,7 +162,9 @@ def _without_lines(path: Path, goes: Callable[[str], bool]) -> int:
 
 
 def _forget_places(paths: frozenset[str]) -> None:
-    """Takes slides off the lists of those that are open or were lately, and forgets their folder."""
+    """Takes slides off the lists of those that are open, were lately or wait to be indexed, and forgets their
+    folder."""
+    unfinished.forget(paths)
     path = home_dir() / "settings.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))

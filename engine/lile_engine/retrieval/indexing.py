@@ -243,6 +243,7 @@ class _Job:
             self.archive.finish_slide(row.id, self.spec)
             message = _joined(info.note, self._unused_mpp(info), "no tissue found")
             return RunSlide(str(path), "done", 0, message=message, slide_id=row.id)
+        self.archive.plan_slide(row.id, len(every))
         missing = [tile for tile in every if (tile.x, tile.y, tile.size) not in known]
         retried = f"{again} tiles that could not be read were tried again" if again else ""
         return _Planned(path, row, missing, len(every) - len(missing), _joined(self._unused_mpp(info), retried))

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from lile_engine.errors import ConfigError, DataError
+from lile_engine.archive.interface import WritableArchive
+from lile_engine.archive.rows import SlideRow
+from lile_engine.errors import ArchiveError, ConfigError, DataError
 
 _MOST_NOTES = 20  # a table may be meant for a whole laboratory
 _COLUMNS = ("slide", "case", "organ", "stain", "tags")
@@ -95,6 +97,29 @@ def _dicom_case(properties: dict[str, str]) -> str | None:
         if properties.get(name, "").strip():
             return properties[name].strip()
     return None
+
+
+def describe_slides(archive: WritableArchive, names: Iterable[str], facts: dict[str, str | None]) -> list[SlideRow]:
+    """Sets what is known of slides that are in an archive: ``facts`` has new values for ``case``, ``organ``, ``stain``
+    or ``tags`` (as `split_tags` reads them); "" and None take a value away, what is not named stays. Returns the rows
+    as they are now.
+
+    Raises `ArchiveError` before anything is changed, where a slide is not in the archive.
+    """
+    rows = []
+    for name in names:
+        row = archive.find_slide(name)
+        if row is None:
+            raise ArchiveError(f"There is no slide {name} in the archive; `lile archive status` lists them.")
+        rows.append(row)
+    values: dict[str, str | tuple[str, ...] | None] = {
+        name: split_tags(value or "") if name == "tags" else (value or "").strip() or None
+        for name, value in facts.items()
+    }
+    for row in rows:
+        archive.update_slide(row.id, values)
+    found = (archive.find_slide(row.identity) for row in rows)
+    return [row for row in found if row is not None]
 
 
 def split_tags(text: str) -> tuple[str, ...]:

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from lile_engine import unfinished
 from lile_engine.archive import CaptionRow, RunSlide, SearchFilter, open_archive
 from lile_engine.archive import database as db
 from lile_engine.archive.writer import SLIDE_FILES, WritableLocalArchive
 from lile_engine.errors import ArchiveError
 from lile_engine.paths import home_dir, logs_dir
 from lile_engine.retrieval.erasing import erase
+from lile_engine.unfinished import UnfinishedJob
 
 
 def everything(folder: Path) -> bytes:
@@ -332,3 +334,27 @@ def test_a_slide_is_named_by_its_path_from_here(
     monkeypatch.chdir(tmp_path / "sub")
     assert erase(folder, slide="../sub/l.png").slides == (str(tmp_path / "sub" / "l.png"),)
     assert erase(folder, slide="m.png").slides == (str(tmp_path / "m.png"),)
+
+
+def test_what_would_go_is_told_without_writing(secret: Path) -> None:
+    with open_archive(secret) as reader:
+        removal = reader.removal(case="P7")
+        assert [row.id for row in removal.slides] == [1]
+        assert [row.text for row in reader.captions(removal.captions)] == ["a rare tumour"]
+        assert not reader.removal(slide=reader.slides()[1].identity).captions
+
+
+def test_a_slide_that_waits_to_be_indexed_is_forgotten(secret: Path) -> None:
+    with open_archive(secret) as reader:
+        first, second = (row.path for row in reader.slides())
+    both = UnfinishedJob("Indexing 2 slides", ("index", str(secret)), (first, second))
+    unfinished.keep([both, UnfinishedJob("Indexing one", ("index", str(secret)), (first,))])
+    assert unfinished.unfinished_jobs()[0].command == ["index", str(secret), first, second]
+    erase(secret, case="P7")
+    assert unfinished.unfinished_jobs() == [UnfinishedJob("Indexing 2 slides", ("index", str(secret)), (second,))]
+    if sys.platform != "win32":
+        assert (home_dir() / unfinished.FILE_NAME).stat().st_mode & 0o777 == 0o600
+    unfinished.keep([])
+    assert not (home_dir() / unfinished.FILE_NAME).exists()
+    (home_dir() / unfinished.FILE_NAME).write_text("[{")
+    assert unfinished.unfinished_jobs() == []

@@ -64,6 +64,9 @@ def test_a_cancelled_run_goes_on_where_it_stopped(archive_dir: Path, slides: lis
     with open_archive(archive_dir) as archive:
         before = archive.status().tiles
         assert TILES < before < 3 * TILES
+        rows = archive.slides()
+        assert [(row.complete, row.planned) for row in rows] == [(True, TILES), (False, TILES), (False, TILES)]
+        assert 0 < rows[1].tiles < TILES
     report = index_slides(archive_dir, slides, model)
     assert report.tiles == 3 * TILES - before
     with open_archive(archive_dir) as archive:

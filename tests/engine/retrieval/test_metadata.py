@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from lile_engine.archive import CaptionRow, open_archive
+from lile_engine.archive import CaptionRow, SearchFilter, open_archive
 from lile_engine.retrieval.captions import export_captions, read_captions
 from lile_engine.retrieval.indexing import index_slides
 from lile_engine.retrieval.metadata import SlideMetadata, join_tags, split_tags
@@ -87,3 +88,30 @@ def test_tags_survive_a_table(archive_dir: Path, model: Any, tmp_path: Path) -> 
             rows = list(read_captions(tmp_path / name))
             assert [row.tags for row in rows if isinstance(row, CaptionRow)] == [tags]
     assert sorted(path.name for path in tmp_path.glob("*c.*")) == ["c.csv", "c.jsonl"]
+
+
+def test_slides_are_described_in_the_archive_and_search_follows(lile: Any, indexed: Path) -> None:
+    with open_archive(indexed) as reader:  # open all the while, as the window's engine is
+        names = [row.name for row in reader.slides()]
+        said = ("--case", "K 7", "--organ", "colon", "--tags", "tumour;second look")
+        code, out, _ = lile("archive", "describe", indexed, *names[:2], *said, "--json")
+        assert (code, [row["case"] for row in json.loads(out)["slides"]]) == (0, ["K 7", "K 7"])
+        first, second, third = reader.slides()
+        assert (first.case, first.organ, first.tags) == ("K 7", "colon", ("tumour", "second look"))
+        assert (second.case, third.organ) == ("K 7", None)
+        for wanted in (SearchFilter(cases=("K 7",)), SearchFilter(organs=("colon",)), SearchFilter(tags=("tumour",))):
+            found = reader.search_tiles(np.eye(reader.model.width, dtype=np.float32)[0], 500, wanted)
+            assert {tile.slide.name for tile in reader.tiles(found.ids)} == set(names[:2])
+        assert lile("archive", "describe", indexed, names[0], "--organ", "")[0] == 0
+        assert (reader.slides()[0].case, reader.slides()[0].organ) == ("K 7", None)
+
+
+def test_nothing_is_described_where_a_slide_is_missing(lile: Any, indexed: Path) -> None:
+    with open_archive(indexed) as reader:
+        before = reader.slides()
+        code, _, err = lile("archive", "describe", indexed, before[0].name, "none.svs", "--case", "K")
+        assert code == 1
+        assert "There is no slide none.svs in the archive" in err
+        code, _, err = lile("archive", "describe", indexed, before[0].name)
+        assert (code, "give --case" in err) == (1, True)
+        assert reader.slides() == before
