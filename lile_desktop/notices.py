@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -22,12 +22,22 @@ class Level(Enum):
 
 
 @dataclass(frozen=True)
+class Offer:
+    """What can be done about a notice: the word on its button, and what that does."""
+
+    text: str
+    tip: str
+    take: Callable[[], object]
+
+
+@dataclass(frozen=True)
 class Notice:
-    """One sentence for the user and, if there is more to know, details."""
+    """One sentence for the user and, if there is more to know, details; and perhaps what can be done about it."""
 
     sentence: str
     details: str = ""
     level: Level = Level.ERROR
+    offer: Offer | None = None
 
 
 # What the engine's sentences name for the shell, and what a person in the window chooses for the same.

@@ -38,12 +38,14 @@ class NoticeBar(QWidget):
         self.sentence.setWordWrap(True)
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.details_button = push_button(tr("Details"), tr("What the program knows about it"), self._show_details)
+        self.offer_button = push_button("", "", self._take_offer, primary=True)
         self.close_button = icon_button("x", tr("Close the message"), tr("Close this message"), self.dismiss)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(2 * GRID, GRID, GRID, GRID)
         layout.setSpacing(GRID)
         layout.addWidget(self._picture)
         layout.addWidget(self.sentence, 1)
+        layout.addWidget(self.offer_button)
         layout.addWidget(self.details_button)
         layout.addWidget(self.close_button)
         self._timer = QTimer(self, singleShot=True)
@@ -59,8 +61,13 @@ class NoticeBar(QWidget):
         colour = {Level.INFO: theme.accent, Level.WARNING: theme.warning, Level.ERROR: theme.error}[notice.level]
         self._picture.setPixmap(icon(_ICONS[notice.level], colour).pixmap(20, 20))
         self.details_button.setVisible(bool(notice.details))
+        self.offer_button.setVisible(notice.offer is not None)
+        if notice.offer is not None:
+            self.offer_button.setText(notice.offer.text)
+            self.offer_button.setAccessibleName(notice.offer.text)
+            self.offer_button.setToolTip(notice.offer.tip)
         self._timer.stop()
-        if notice.level is Level.INFO:
+        if notice.level is Level.INFO and notice.offer is None:  # an offer waits for its answer
             self._timer.start(INFO_SECONDS * 1000)
         self.show()
 
@@ -74,6 +81,12 @@ class NoticeBar(QWidget):
         """Takes the message away."""
         self.notice = None
         self.hide()
+
+    def _take_offer(self) -> None:
+        notice = self.notice
+        self.dismiss()
+        if notice is not None and notice.offer is not None:
+            notice.offer.take()
 
     def _show_details(self) -> None:
         if self.notice is not None:
