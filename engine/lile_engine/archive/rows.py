@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import json
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -42,6 +45,24 @@ class GridSpec(Protocol):
     def overlap(self) -> float: ...
     @property
     def min_tissue(self) -> float: ...
+
+
+def split_tags(text: str) -> tuple[str, ...]:
+    """The tags in a cell: parted by ; or |, or a JSON list of words where a tag holds one of these itself."""
+    tags: list[str] = []
+    if text.lstrip().startswith("["):
+        with contextlib.suppress(ValueError):
+            listed = json.loads(text)
+            if isinstance(listed, list) and all(isinstance(tag, str) for tag in listed):
+                tags = listed
+    return tuple(tag.strip() for tag in tags or re.split(r"[;|]", text) if tag.strip())
+
+
+def join_tags(tags: Iterable[str]) -> str:
+    """Tags as `split_tags` reads them."""
+    listed = list(tags)
+    plain = ";".join(listed)
+    return plain if split_tags(plain) == tuple(listed) else json.dumps(listed, ensure_ascii=False)
 
 
 @dataclass(frozen=True)

@@ -206,8 +206,9 @@ def _check(args: argparse.Namespace) -> int:
 
 def _describe(args: argparse.Namespace) -> int:
     from lile_engine.archive import open_archive
+    from lile_engine.archive.rows import join_tags
     from lile_engine.errors import ArchiveError
-    from lile_engine.retrieval.metadata import describe_slides, join_tags
+    from lile_engine.retrieval.metadata import describe_slides
 
     facts = {name: getattr(args, name) for name in FACTS if getattr(args, name) is not None}
     if not facts:

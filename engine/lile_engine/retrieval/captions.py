@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from lile_engine.archive import Archive, CaptionRow, open_archive
+from lile_engine.archive.rows import join_tags, split_tags
 from lile_engine.errors import DataError
 from lile_engine.model.protocol import ImageTextModel
 from lile_engine.paths import archive_group, open_private
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
-from lile_engine.retrieval.metadata import join_tags, split_tags
 from lile_engine.retrieval.search import check_model
 
 _BATCH = 128

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import json
 import os
 import re
 from collections.abc import Iterable
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from lile_engine.archive.interface import WritableArchive
-from lile_engine.archive.rows import SlideRow
+from lile_engine.archive.rows import SlideRow, split_tags
 from lile_engine.errors import ArchiveError, ConfigError, DataError
 
 _MOST_NOTES = 20  # a table may be meant for a whole laboratory
@@ -120,24 +118,6 @@ def describe_slides(archive: WritableArchive, names: Iterable[str], facts: dict[
         archive.update_slide(row.id, values)
     found = (archive.find_slide(row.identity) for row in rows)
     return [row for row in found if row is not None]
-
-
-def split_tags(text: str) -> tuple[str, ...]:
-    """The tags in a cell: parted by ; or |, or a JSON list of words where a tag holds one of these itself."""
-    tags: list[str] = []
-    if text.lstrip().startswith("["):
-        with contextlib.suppress(ValueError):
-            listed = json.loads(text)
-            if isinstance(listed, list) and all(isinstance(tag, str) for tag in listed):
-                tags = listed
-    return tuple(tag.strip() for tag in tags or re.split(r"[;|]", text) if tag.strip())
-
-
-def join_tags(tags: Iterable[str]) -> str:
-    """Tags as `split_tags` reads them."""
-    listed = list(tags)
-    plain = ";".join(listed)
-    return plain if split_tags(plain) == tuple(listed) else json.dumps(listed, ensure_ascii=False)
 
 
 def _read_csv(path: Path) -> dict[str, _Row]:

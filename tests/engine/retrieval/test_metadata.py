@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from lile_engine.archive import CaptionRow, SearchFilter, open_archive
+from lile_engine.archive.rows import join_tags, split_tags
 from lile_engine.retrieval.captions import export_captions, read_captions
 from lile_engine.retrieval.indexing import index_slides
-from lile_engine.retrieval.metadata import SlideMetadata, join_tags, split_tags
+from lile_engine.retrieval.metadata import SlideMetadata
 
 
 def test_paths_are_relative_to_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
