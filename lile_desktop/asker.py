@@ -107,7 +107,7 @@ class Asker(QObject):
 
     def ask_region(self, request: RegionRequest, results: int) -> None:
         """What is this region, and what is like it?"""
-        self.set_subject(None)
+        self._drop_answer()
         steps = questions.region_question(request, self.seconds_per_tile(), results)
         self._ask(tr("Looking at the region"), tr("looking at the region"), steps, self._on_answer)
 
@@ -116,7 +116,7 @@ class Asker(QObject):
         if not text.strip():
             self.notice.emit(Notice(tr("Type a phrase first, for example smooth muscle."), level=Level.INFO))
             return
-        self.set_subject(None)
+        self._drop_answer()
         self._ask(
             tr("Searching"),
             tr("searching for the phrase"),
@@ -173,7 +173,12 @@ class Asker(QObject):
     def forget(self) -> None:
         """Drops the answer (another model or archive)."""
         self.cancel()
-        self.answer = self._last_patch = self._measured = None
+        self._last_patch = self._measured = None
+        self._drop_answer()
+
+    def _drop_answer(self) -> None:
+        """Another question is asked: nothing of the answer before may pass for its answer."""
+        self.answer = None
         self.set_subject(None)
 
     def _ask(self, title: str, doing: str, steps: Steps, answered: Callable[..., object]) -> None:
@@ -181,8 +186,8 @@ class Asker(QObject):
         ticket = self._ticket = self._client.ask(doing, steps)
         self.progressed.emit(title, None)
         ticket.progressed.connect(lambda progress: self._on_progress(ticket, title, progress))
-        ticket.partial.connect(answered)
-        ticket.answered.connect(answered)
+        for told in (ticket.partial, ticket.answered):
+            told.connect(lambda answer: answered(answer) if ticket is self._ticket else None)
         ticket.answered.connect(lambda _answer: self._over(ticket))
         ticket.cancelled.connect(lambda: self._on_cancelled(ticket, title))
         ticket.failed.connect(self.notice)

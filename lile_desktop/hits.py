@@ -91,15 +91,12 @@ def _phrase_warning(answer: Answer) -> str:
     return tr("These answers may be outside what the model has learned: nothing it knows is like this phrase.")
 
 
-def answer_texts(answer: Answer, mpps: tuple[float, ...] = ()) -> AnswerTexts:
-    """The lines above an answer; ``mpps`` are the scales of the tiles in the archive."""
-    ranked = tr("by vector and cross-attention") if answer.final else tr("by vector, re-ranking…")
+def answer_texts(answer: Answer, mpps: tuple[float, ...] = (), asked: str = "") -> AnswerTexts:
+    """The lines above an answer; ``mpps`` are the scales of the tiles in the archive, ``asked`` names the region that
+    was asked about."""
     if answer.region is None:
-        return AnswerTexts(
-            f"“{answer.phrase}”",
-            tr("{0}; places in mm").format(ranked[0].upper() + ranked[1:]),
-            _phrase_warning(answer),
-        )
+        note = tr("Tiles of the whole archive, best first; places in mm.")
+        return AnswerTexts(f"“{answer.phrase}”", note, _phrase_warning(answer))
     region, state = answer.region, answer.state
     tiles = len(state.tiles) if state else len(region.tiles)
     parts = [
@@ -121,5 +118,5 @@ def answer_texts(answer: Answer, mpps: tuple[float, ...] = ()) -> AnswerTexts:
     if mpps and region.spec.mpp not in mpps:
         held = ", ".join(f"{mpp:g}" for mpp in mpps)
         warnings.append(tr("The archive holds tiles at {0} µm/px, so likeness to these means less.").format(held))
-    title = tr("Region of {0}").format(Path(region.slide).stem)
-    return AnswerTexts(title, f"{', '.join(parts)}; {ranked}", " ".join(warnings))
+    title = asked or tr("Region of {0}").format(Path(region.slide).stem)
+    return AnswerTexts(title, ", ".join(parts), " ".join(warnings))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from lile_desktop.actions import ActionRegistry
+from lile_desktop.asked_region import AskedRegion, name_of
 from lile_desktop.asker import Asker, Subject
 from lile_desktop.engine_client import EngineState
 from lile_desktop.hits import answer_texts
@@ -66,6 +67,8 @@ class ViewerController(QObject):
         self._known: dict[str, SlideRow] = {}
         self._engine: EngineInfo | None = None
         self._chosen: Hit | None = None
+        self._heat = ""  # the phrase whose heat map lies over the slide or is being drawn
+        self._left_selected: dict[str, tuple[Region, ...]] = {}  # by the path of a slide that was left
         self._attention: AttentionAnswer | None = None
         self._archive: Path | None = None
         self._trail = SlideTrail()
@@ -74,19 +77,22 @@ class ViewerController(QObject):
         view = page.view
         self._autosave = Autosave(view.annotations, self)
         self._autosave.failed.connect(lambda sentence: self.notice.emit(Notice(sentence)))
+        self._autosave.loaded.connect(self._on_regions_read)
+        self._asked = AskedRegion(view)
         page.slides.chosen.connect(desk.show)
         page.regions.visited.connect(self._visit_region)
         page.layers.visibility_changed.connect(view.set_overlay_visible)
         page.layers.opacity_changed.connect(view.set_overlay_opacity)
         page.layers.colormap_changed.connect(view.set_overlay_colormap)
         page.layers.range_changed.connect(view.set_overlay_range)
-        page.layers.removed.connect(self._drop_layer)
+        page.layers.removed.connect(self._remove_layer)
         self._tissue_wanted = False
         self._tissue = TissueLayer(desk.readers, self)
         self._tissue.ready.connect(self._on_tissue)
-        page.ask.phrase_entered.connect(lambda text: asker.ask_phrase(text, settings.value.results))
+        page.ask.phrase_entered.connect(self._ask_phrase)
         page.ask.mpp_chosen.connect(lambda mpp: settings.update(tile_mpp=mpp))
         page.answers.hit_chosen.connect(self._choose)
+        page.answers.asked_wanted.connect(self._visit_asked)
         page.answers.words.word_chosen.connect(self._choose_word)
         view.region_drawn.connect(lambda _region: self._after_drawing())
         view.annotations.changed.connect(self.show_region)
@@ -99,7 +105,7 @@ class ViewerController(QObject):
         asker.progressed.connect(page.ask.show_progress)
         asker.progressed.connect(lambda _doing, _progress: self.changed.emit())
         asker.idle.connect(page.ask.show_idle)
-        asker.idle.connect(self.show_region)
+        asker.idle.connect(self._on_idle)
         asker.answered.connect(self._on_answer)
         asker.subject_changed.connect(self._on_subject)
         asker.attention_ready.connect(self._on_attention)
@@ -127,6 +133,7 @@ class ViewerController(QObject):
     def forget_answers(self) -> None:
         """Another model or archive: what was found before holds no more."""
         self._asker.forget()
+        self._asked.forget()
         self._page.answers.clear()
         self.clear_layers()
 
@@ -142,21 +149,36 @@ class ViewerController(QObject):
         if entry is None or entry.info is None or annotation is None:
             self.notice.emit(Notice(tr("Draw a rectangle on a slide first (R), then ask about it."), level=Level.INFO))
         elif entry.info.mpp is None:
-            self.mpp_wanted.emit(partial(self._ask_about, annotation.region))
+            self.mpp_wanted.emit(partial(self._ask_about, annotation))
         else:
-            self._ask_about(annotation.region)
+            self._ask_about(annotation)
 
-    def _ask_about(self, region: Region) -> None:
+    def _ask_about(self, annotation: Annotation) -> None:
         """Asks about a region of the slide in view, selected still or not."""
         entry = self._desk.current
         if entry is None or entry.info is None or entry.info.mpp is None:
             return
         self.clear_layers()
-        self._page.answers.clear()
+        self._asked.ask(entry.path, annotation)
+        self._page.answers.begin(self._asked.title(), region=True)
         from lile_engine.answers import RegionRequest
 
-        request = RegionRequest(entry.path, entry.info.mpp, region, self._spec())
+        request = RegionRequest(entry.path, entry.info.mpp, annotation.region, self._spec())
         self._asker.ask_region(request, self._settings.value.results)
+
+    def _ask_phrase(self, typed: str) -> None:
+        """Asks where the phrase is. What lay over the slide for the question before goes; a heat map of the same
+        words stays."""
+        text = typed.strip()
+        if text:
+            heat = self._heat if self._heat == text else ""
+            for name in (ATTENTION,) if heat else (ATTENTION, HEAT):
+                self._drop_layer(name)
+            self._page.view.set_highlights([])
+            self._chosen, self._heat = None, heat
+            self._asked.forget()
+            self._page.answers.begin(f"“{text}”", region=False)
+        self._asker.ask_phrase(text, self._settings.value.results)
 
     def ask_heat(self) -> None:
         """Where on this slide the typed phrase is likely."""
@@ -169,8 +191,21 @@ class ViewerController(QObject):
             )
             self.notice.emit(Notice(sentence, level=Level.INFO))
         else:
+            text = self._page.ask.field.text().strip()
+            if text:
+                self.clear_layers()
+                self._heat = text
+                self._show_boxes()
+                self._page.answers.settle()
             self._reveal(HEAT)
-            self._asker.ask_heat(info.path, info.identity, self._page.ask.field.text())
+            self._asker.ask_heat(info.path, info.identity, text)
+
+    def _on_idle(self) -> None:
+        """No question is under way any more, answered or not."""
+        self._page.answers.settle()
+        if HEAT not in self._page.layers.names():
+            self._heat = ""
+        self.show_region()
 
     def _choose_word(self, word: PhraseWord | None) -> None:
         """Where a word of the chosen caption or phrase is seen (None: all of it)."""
@@ -191,13 +226,16 @@ class ViewerController(QObject):
         self._page.view.set_highlights([])
         self._chosen = None
 
-    def _clear_answer_layers(self) -> None:
-        self._drop_layer(ATTENTION)
-        self._chosen = None
+    def _remove_layer(self, name: str) -> None:
+        """Takes a layer off, as the user wants; the frames that it had hidden come back."""
+        self._drop_layer(name)
+        self._show_boxes()
 
     def _drop_layer(self, name: str) -> None:
         if name == ATTENTION:
             self._attention = None
+        if name == HEAT:
+            self._heat = ""
         if name == TISSUE and self._actions["toggle_tissue"].isChecked():
             self._actions["toggle_tissue"].setChecked(False)  # which comes here again
             return
@@ -236,10 +274,14 @@ class ViewerController(QObject):
         view = self._page.view
         returning, self._returning = self._returning, None
         other = view.slide is not None and (entry is None or entry.path != view.slide.path)
+        if other and view.slide is not None:
+            self._left_selected[view.slide.path] = tuple(one.region for one in view.annotations.selected())
         if other and view.slide is not None and returning is None:
             self._trail.leave(Stop(view.slide.path, view.view))
         for name in self._page.layers.names():
             self._page.layers.drop_layer(name)
+        view.set_overlay(HEAT, None)
+        self._heat = ""
         view.set_slide(entry.info if entry is not None else None)
         if entry is None:
             view.show_message(tr(NO_SLIDE))
@@ -251,10 +293,19 @@ class ViewerController(QObject):
         if entry is not None:
             self._page.slides.select(entry.path)
         self._page.regions.set_mpp(entry.info.mpp if entry is not None and entry.info is not None else None)
+        self._asked.refresh()
         self._show_boxes()
-        self._tell_elsewhere()
         if self._attention is not None:
             self._show_attention(self._attention)
+        self.show_region()
+
+    def _on_regions_read(self) -> None:
+        """The regions of a slide are there: those that were selected when it was left are so again."""
+        view = self._page.view
+        before = self._left_selected.pop(view.slide.path, ()) if view.slide is not None else ()
+        self._asked.find_again()
+        if before and not view.annotations.selection:
+            view.annotations.select(one.id for one in view.annotations.all() if one.region in before)
         self.show_region()
 
     def file_of(self, slide: SlideInfo, name: str) -> Path:
@@ -313,7 +364,10 @@ class ViewerController(QObject):
             status = self._engine.archive if self._engine is not None else None
             indexed = entry.info.identity in self._known and status is not None and spec.mpp in status.mpps
             guess = estimate(entry.info, annotation.region, spec, seconds, indexed=indexed)
-            text = estimate_text(annotation.region, entry.info.mpp, guess)
+            name = name_of(annotation, self._page.view.annotations)
+            text = f"{name}: {estimate_text(annotation.region, entry.info.mpp, guess)}"
+        self._asked.refresh()
+        self._page.answers.show_asked(self._asked.title(), self._asked.apart(annotation))
         self._page.ask.show_region(text, self._settings.value.tile_mpp)
         self.changed.emit()
 
@@ -345,21 +399,30 @@ class ViewerController(QObject):
         if self._chosen is not None and self._chosen not in (*answer.patches, *answer.captions, *answer.cases):
             self._chosen = None
         status = self._engine.archive if self._engine is not None else None
-        self._page.answers.show_answer(answer, answer_texts(answer, status.mpps if status is not None else ()))
+        asked = self._asked.title() if answer.region is not None else ""
+        texts = answer_texts(answer, status.mpps if status is not None else (), asked)
+        self._page.answers.show_answer(answer, texts)
         self._show_boxes()
-        self._tell_elsewhere()
 
-    def _tell_elsewhere(self) -> None:
-        """An answer about a region stays when another slide is looked at, and then says where it was asked."""
-        answer, entry = self._asker.answer, self._desk.current
-        region = answer.region if answer is not None else None
-        other = region is not None and (entry is None or entry.path != region.slide)
-        self._page.answers.show_elsewhere(Path(region.slide).stem if other and region is not None else "")
+    def _visit_asked(self) -> None:
+        """To the region that the answer is about, on whichever slide it lies."""
+        asked = self._asked.asked
+        if asked is not None:
+            x, y, w, h = asked.region.bounds
+            side = max(w, h)
+            self._left_selected[asked.path] = (asked.region,)
+            self._desk.fly_to(asked.path, x + (w - side) / 2, y + (h - side) / 2, side)
+            if self._asked.in_view and self._page.view.annotations.get(asked.number) is not None:
+                self._page.view.annotations.select([asked.number])
 
     def _show_boxes(self) -> None:
+        """Frames around the hits on this slide; over a heat map of other words only around the one that was chosen."""
         answer, entry = self._asker.answer, self._desk.current
         hits = answer.patches if answer is not None else ()
-        self._page.view.set_highlights(hit_boxes(hits, entry.path, self._chosen) if entry is not None else [])
+        boxes = hit_boxes(hits, entry.path, self._chosen) if entry is not None else []
+        if self._heat and answer is not None and answer.phrase != self._heat:
+            boxes = [box for box in boxes if box.selected]
+        self._page.view.set_highlights(boxes)
 
     def _choose_number(self, number: int) -> None:
         answer = self._asker.answer
@@ -395,6 +458,8 @@ class ViewerController(QObject):
         entry = self._desk.current
         if entry is not None and entry.path == answer.slide:
             overlay = heat_overlay(answer)
+            self._heat = answer.text
+            self._show_boxes()
             self._page.view.set_overlay(HEAT, overlay)
             self._page.layers.set_layer(
                 HEAT, overlay.title, overlay.opacity, overlay.colormap, ends=overlay.ends(), note=overlay.note

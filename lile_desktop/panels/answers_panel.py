@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFont, QFontMetrics
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QStackedWidget, QToolButton, QVBoxLayout, QWidget
 
 from lile_desktop.hits import AnswerTexts
+from lile_desktop.icons import icon
 from lile_desktop.panels.caption_list import CaptionList
 from lile_desktop.panels.gallery import Gallery, Picture
-from lile_desktop.panels.parts import empty_state, hairline, heading, quiet
+from lile_desktop.panels.parts import empty_state, hairline, heading, icon_button, quiet, steady
 from lile_desktop.panels.words_panel import WordsPanel
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
@@ -21,23 +22,33 @@ if TYPE_CHECKING:
 
 EMPTY, PATCHES, CAPTIONS, CASES = range(4)
 TAB_PADDING = 12  # of the style sheet, its border and a little air
+NOTE_LINES = 2
+CAUTION = "Even the best answer is often wrong; the tissue decides."
+RANKING = "First order; still comparing in detail…"
+STOPPED = "Stopped: this is the first order, not compared in detail."
 
 
 class AnswersPanel(QWidget):
-    """``hit_chosen`` carries the `Hit` that was clicked."""
+    """``hit_chosen`` carries the `Hit` that was clicked; ``asked_wanted`` asks for the region that was asked about.
+
+    The lines above the lists keep their places while an answer gets better, another region is selected or another
+    slide is looked at, so that nothing moves away under the mouse.
+    """
 
     hit_chosen = Signal(object)
+    asked_wanted = Signal()
 
     def __init__(self, fetch: Picture, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.title = heading("")
-        self.note = quiet()
-        self.elsewhere = quiet()
-        self.elsewhere.setProperty("rank", "warning")
+        self.asked_button = icon_button(
+            "crosshair", tr("Show the region asked about"), tr("Go to the region that this answer is about"),
+            self.asked_wanted.emit,
+        )  # fmt: skip
+        self.note = steady(quiet(), NOTE_LINES)
         self.warning = quiet()
         self.warning.setProperty("rank", "warning")
-        self.ranking = quiet(tr("Re-ranking… scores and order still change."))
-        self.caution = quiet(tr("Even the best answer is often wrong; the tissue decides."))
+        self.caution = steady(quiet(), 1)
         self.gallery = Gallery(fetch)
         self.captions = CaptionList()
         self.cases = Gallery(fetch)
@@ -73,12 +84,15 @@ class AnswersPanel(QWidget):
         head = QVBoxLayout(self._head)
         head.setContentsMargins(0, 0, 0, 0)
         head.setSpacing(GRID // 2)
-        for label in (self.title, self.elsewhere, self.note, self.warning):
-            label.setWordWrap(True)
-            head.addWidget(label)
+        self.title.setWordWrap(True)
+        top = QHBoxLayout()
+        top.addWidget(self.title, 1)
+        top.addWidget(self.asked_button, 0, Qt.AlignmentFlag.AlignTop)
+        head.addLayout(top)
+        head.addWidget(self.note)
+        head.addWidget(self.warning)
         head.addLayout(tabs)
         head.addWidget(self.caution)
-        head.addWidget(self.ranking)
 
         self._stack = QStackedWidget()
         self._stack.addWidget(
@@ -97,25 +111,58 @@ class AnswersPanel(QWidget):
         layout.addWidget(self.words)
         self.clear()
 
+    def set_icons(self) -> None:
+        """Icons in the theme's colour."""
+        self.asked_button.setIcon(icon("crosshair"))
+
     def clear(self) -> None:
         """Back to what to do first."""
-        self.show_elsewhere("")
+        self._empty()
         self._head.hide()
+        self._stack.setCurrentIndex(EMPTY)
+
+    def begin(self, title: str, *, region: bool) -> None:
+        """Another question was asked: the answers of the one before go at once, and the head says what is asked."""
+        self._empty()
+        self._waiting = True
+        self.title.setText(title)
+        self.asked_button.setVisible(region)
+        self._tell_note(tr("Looking…"))
+        self._head.show()
+        self.show_page(CAPTIONS if region else PATCHES)
+
+    def settle(self) -> None:
+        """No question is under way: what has not come by now does not come."""
+        if self._waiting:
+            self._waiting = False
+            self._tell_note(tr("No answer came."))
+        elif not self._settled:
+            self._settled = True
+            self.caution.setText(tr(STOPPED))
+
+    def _empty(self) -> None:
         for view in (self.gallery, self.captions, self.cases):
             view.show_hits((), settled=True, same=False)
-        self.ranking.hide()
-        self._question = 0
+        for page, name in ((PATCHES, tr("Patches")), (CAPTIONS, tr("Captions")), (CASES, tr("Cases"))):
+            self._name_tab(page, name)
+        self._question, self._waiting, self._settled = 0, False, True
+        self._note = self._apart = ""
+        self._tell_note("")
+        self.caution.setText("")
+        self.warning.hide()
         self.words.set_text("")
-        self._stack.setCurrentIndex(EMPTY)
 
     def show_answer(self, answer: Answer, texts: AnswerTexts) -> None:
         """Shows an answer. A better one to the same question leaves the page as it is; else captions come first
         after a region ("what is this?"), patches after a phrase ("where is this?")."""
         same, self._question = answer.question == self._question, answer.question
-        for label, text in ((self.title, texts.title), (self.note, texts.note), (self.warning, texts.warning)):
-            label.setText(text)
-            label.setVisible(bool(text))
-        self.ranking.setVisible(not answer.final)
+        self._waiting, self._settled = False, answer.final
+        self.title.setText(texts.title)
+        self.asked_button.setVisible(answer.region is not None)
+        self._tell_note(texts.note)
+        self.warning.setText(texts.warning)
+        self.warning.setVisible(bool(texts.warning))
+        self.caution.setText(tr(CAUTION) if answer.final else tr(RANKING))
         for view, hits in (
             (self.gallery, answer.patches),
             (self.captions, answer.captions),
@@ -140,10 +187,20 @@ class AnswersPanel(QWidget):
         strong.setWeight(QFont.Weight.DemiBold)
         button.setMinimumWidth(QFontMetrics(strong).horizontalAdvance(text) + 2 * TAB_PADDING)
 
-    def show_elsewhere(self, asked_on: str) -> None:
-        """Says that the answer is about a region of another slide than the one in view; "" where it is not."""
-        self.elsewhere.setText(tr("Asked on {0}, which is not the slide in view.").format(asked_on))
-        self.elsewhere.setVisible(bool(asked_on))
+    def show_asked(self, title: str, apart: str) -> None:
+        """The name that the region asked about has now, and a sentence where something else is seen or selected; it
+        takes the place of the note. Both "" after a phrase."""
+        if title:
+            self.title.setText(title)
+        self._apart = apart
+        self._tell_note(self._note)
+
+    def _tell_note(self, note: str) -> None:
+        self._note = note
+        self.note.setText(self._apart or note)
+        self.note.setProperty("rank", "warning" if self._apart else "quiet")
+        self.note.style().unpolish(self.note)
+        self.note.style().polish(self.note)
 
     def select_patch(self, number: int) -> None:
         """Marks a patch of the gallery that was clicked on the slide."""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QFontMetrics
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QDoubleSpinBox,
@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from lile_desktop.icons import blank, icon
-from lile_desktop.theme import GRID
+from lile_desktop.theme import GRID, small_font
 
 
 def heading(text: str) -> QLabel:
@@ -38,6 +38,13 @@ def quiet(text: str = "", *, wrap: bool = True) -> QLabel:
     label = QLabel(text)
     label.setProperty("rank", "quiet")
     label.setWordWrap(wrap)
+    return label
+
+
+def steady(label: QLabel, lines: int) -> QLabel:
+    """Keeps room for so many lines of a quiet label, whatever it says now: what lies below stays in its place."""
+    label.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+    label.setMinimumHeight(lines * QFontMetrics(small_font(label.font())).lineSpacing())
     return label
 
 

@@ -79,6 +79,7 @@ class ViewerPage(QWidget):
     def set_icons(self) -> None:
         """Icons in the theme's colour."""
         self.ask.set_icons()
+        self.answers.set_icons()
 
 
 def _panel() -> QWidget:

@@ -23,6 +23,7 @@ from lile_desktop.viewer import gestures
 from lile_desktop.viewer import view_state as vs
 from lile_desktop.viewer.annotation_painter import AnnotationPainter
 from lile_desktop.viewer.annotations import Annotation, AnnotationStore
+from lile_desktop.viewer.asked_mark import AskedMark, paint_asked
 from lile_desktop.viewer.canvas import SlideCanvas
 from lile_desktop.viewer.history import PlaceHistory
 from lile_desktop.viewer.key_pointer import KeyPointer
@@ -92,6 +93,7 @@ class SlideView(SlideCanvas):
         self._grid_step: float | None = None
         self._boxes: list[TileBox] = []
         self._boxes_shown = True
+        self._asked: AskedMark | None = None
         self._tool: Tool = make_tool("move", self)
         self._before_space: str | None = None
         self._grab: QPointF | None = None  # where the middle button holds the picture
@@ -127,6 +129,7 @@ class SlideView(SlideCanvas):
         if not same:
             self._overlays.clear()
             self._boxes = []
+            self._asked = None
             self._annotation_painter.raster.forget()
             self._annotations.replace_all([])
             self.layers_changed.emit()
@@ -176,6 +179,16 @@ class SlideView(SlideCanvas):
         self.update()
 
     @property
+    def asked(self) -> AskedMark | None:
+        """The mark of the region that the answer is about."""
+        return self._asked
+
+    def set_asked(self, mark: AskedMark | None) -> None:
+        """Mark the region that the answer is about; it need not be among ``annotations``."""
+        self._asked = mark
+        self.update()
+
+    @property
     def tile_grid(self) -> float | None:
         """The step of the tile grid in level-0 px, None where none is shown."""
         return self._grid_step
@@ -220,6 +233,8 @@ class SlideView(SlideCanvas):
             self._annotation_painter.paint(painter, self.view, self.accent(), slide.mpp if slide is not None else None)
         if self._boxes_shown:
             paint_boxes(painter, self.view, self._boxes, self.accent())
+        if self._asked is not None and self._annotations_shown:
+            paint_asked(painter, self.view, self._asked, self.accent())
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         self._tool.paint(painter)

@@ -106,9 +106,7 @@ def test_only_what_is_far_from_the_training_is_called_so(outside: float | None, 
 def test_the_lines_above_an_answer() -> None:
     texts = answer_texts(REGION)
     assert texts.title == "Region of a"
-    assert texts.note == (
-        "2 tiles at 0.5 µm/px, 1 from the archive, 3 of background left out; by vector and cross-attention"
-    )
+    assert texts.note == ("2 tiles at 0.5 µm/px, 1 from the archive, 3 of background left out")
     assert texts.warning == ""
     assert answer_texts(PHRASE).title == "“necrosis”"
 

@@ -63,13 +63,13 @@ def click_patch(window: MainWindow, qtbot: QtBot, number: int) -> None:
 def test_a_region_brings_captions_and_patches(ready: MainWindow, qtbot: QtBot) -> None:
     assert not ready.page.ask.ask_button.isVisible()
     ready.view.submit_region(Region.rectangle(400, 400, 448, 448))
-    assert ready.page.ask.region_text.text().startswith("224 × 224 µm, at most ")
+    assert ready.page.ask.region_text.text().startswith("Rectangle 1: 224 × 224 µm, at most ")
     assert ready.page.ask.region_text.text().endswith("in the archive already")
     ask_region(ready, qtbot)
     assert ready.page.answers.page() == CAPTIONS
     assert len(ready.page.answers.captions.hits_model.hits()) == 12  # some of them folded under others
     assert ready.page.answers.gallery.hits_model.rowCount() == 12
-    assert ready.page.answers.title.text() == "Region of one"
+    assert ready.page.answers.title.text() == "Rectangle 2 on one"
     assert ready.page.ask.progress_bar.isHidden() or not ready.page.ask.progress_bar.isVisible()
     assert ready.view.tool == "move"
 
@@ -161,7 +161,7 @@ def test_who_asks_for_a_map_sees_it_though_layers_were_hidden(ready: MainWindow,
     assert view.overlays.is_visible(HEAT)
     view.set_overlay_visible(HEAT, False)  # the box in the list of layers
     ready.registry["heat_map"].trigger()
-    assert view.overlays.is_visible(HEAT)
+    qtbot.waitUntil(lambda: view.overlays.is_visible(HEAT), timeout=LONG)
     qtbot.waitUntil(lambda: not ready.asker.busy, timeout=LONG)
     type_phrase(ready, qtbot, "normal mucosa")
     qtbot.waitUntil(lambda: answered(ready), timeout=LONG)
