@@ -143,6 +143,8 @@ QMenu::separator {{ height: 1px; background: {t.line}; margin: 4px 8px; }}
 QMenu::icon {{ padding-left: 8px; }}
 QWidget[area="panel"] {{ background: {t.panel}; }}
 QWidget[area="bar"] {{ background: {t.window}; }}
+QWidget[area="notice"] {{ background: {t.window}; border: 1px solid {t.quiet}; border-radius: 6px; }}
+QWidget[area="notice"] QLabel {{ border: none; }}
 QFrame[area="mark"] {{ background: {t.window}; border: none; }}
 QFrame[area="mark"][active="true"] {{ background: {t.accent}; }}
 QSplitter::handle {{ background: {t.line}; }}

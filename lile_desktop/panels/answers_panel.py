@@ -41,6 +41,8 @@ class AnswersPanel(QWidget):
     def __init__(self, fetch: Picture, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.title = heading("")
+        self._question, self._waiting, self._settled = 0, False, True
+        self._note = self._apart = ""
         self.asked_button = icon_button(
             "crosshair", tr("Show the region asked about"), tr("Go to the region that this answer is about"),
             self.asked_wanted.emit,

@@ -1,8 +1,10 @@
-"""One sentence across the top of the page, details behind a button. It never blocks the work."""
+"""One sentence over the top of what is in view, details behind a button. It moves nothing and blocks no work."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer, QUrl
+from collections.abc import Callable
+
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect, Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QDialog,
@@ -23,16 +25,19 @@ from lile_desktop.theme import GRID, current_theme
 
 _ICONS = {Level.INFO: "info", Level.WARNING: "warning", Level.ERROR: "warning-circle"}
 INFO_SECONDS = 8
+MOST_PX, LEAST_PX = 620, 320  # how wide it is
 
 
 class NoticeBar(QWidget):
-    """Shows the last notice until it is closed (information goes by itself)."""
+    """Shows the last notice until it is closed (information goes by itself). It lies over the page, so that nothing
+    there moves as it comes and goes."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setProperty("area", "bar")
+        self.setProperty("area", "notice")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.notice: Notice | None = None
+        self._place: Callable[[], QWidget] | None = None
         self._picture = QLabel()
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
@@ -52,6 +57,32 @@ class NoticeBar(QWidget):
         self._timer.timeout.connect(self.dismiss)
         self.hide()
 
+    def float_over(self, ground: QWidget, place: Callable[[], QWidget]) -> None:
+        """Lie over ``ground``, at the top of the part of it that ``place`` tells of when it is asked."""
+        self.setParent(ground)
+        self._place = place
+        ground.installEventFilter(self)
+        self.hide()
+
+    def settle(self) -> None:
+        """Takes its place again, where what it lies over was moved or is another page."""
+        ground = self.parentWidget()
+        if self._place is None or ground is None or self.notice is None:
+            return
+        under = self._place()
+        box = QRect(under.mapTo(ground, QPoint(0, 0)), under.size())
+        width = min(max(box.width() - 4 * GRID, LEAST_PX), MOST_PX, ground.width() - 2 * GRID)
+        left = min(max(box.center().x() - width // 2, GRID), ground.width() - width - GRID)
+        layout = self.layout()
+        self.setGeometry(left, box.top() + GRID, width, layout.heightForWidth(width) if layout is not None else 0)
+        self.raise_()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Follows the window's size."""
+        if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest) and watched is self.parentWidget():
+            QTimer.singleShot(0, self, self.settle)  # after the parts have found their places
+        return super().eventFilter(watched, event)
+
     def show_notice(self, notice: Notice) -> None:
         """Shows ``notice`` in place of the one before."""
         self.notice = notice
@@ -69,6 +100,7 @@ class NoticeBar(QWidget):
         self._timer.stop()
         if notice.level is Level.INFO and notice.offer is None:  # an offer waits for its answer
             self._timer.start(INFO_SECONDS * 1000)
+        self.settle()
         self.show()
 
     def set_icons(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from lile_desktop.engine_client import EngineState
@@ -20,10 +20,11 @@ _STATES = {
     EngineState.LOADING: "Engine is loading the model…",
     EngineState.FAILED: "Engine not running",
 }
+HEIGHT_PX = 26
 
 
 class StatusLine(QWidget):
-    """Left: a passing hint. Right: engine, archive, notice of use."""
+    """Left: jobs, else a passing hint. Right: engine, archive, notice of use."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,12 +44,26 @@ class StatusLine(QWidget):
         ):
             label.setToolTip(tr(tip))
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(GRID, 4, GRID, 4)
+        layout.setContentsMargins(GRID, 0, GRID, 0)
         layout.setSpacing(2 * GRID)
         layout.addWidget(self.hint, 1)
         for label in (self.scale, self.archive, self.engine, self.use):
             layout.addWidget(label)
+        self.setFixedHeight(HEIGHT_PX)  # the same with jobs in it and without
         self.show_scale(None)
+
+    def show_jobs(self, jobs: QWidget) -> None:
+        """Puts the jobs into the line, before the rest of it; while there are any no hint stands there."""
+        layout = self.layout()
+        assert isinstance(layout, QHBoxLayout)
+        layout.insertWidget(0, jobs, 4)
+        jobs.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The hint gives way to the jobs."""
+        if event.type() in (QEvent.Type.ShowToParent, QEvent.Type.HideToParent):
+            self.hint.setVisible(event.type() == QEvent.Type.HideToParent)
+        return super().eventFilter(watched, event)
 
     def show_state(self, state: EngineState, info: EngineInfo | None) -> None:
         """What the engine is at."""

@@ -61,10 +61,11 @@ def click_patch(window: MainWindow, qtbot: QtBot, number: int) -> None:
 
 
 def test_a_region_brings_captions_and_patches(ready: MainWindow, qtbot: QtBot) -> None:
-    assert not ready.page.ask.ask_button.isVisible()
+    assert ready.page.ask.ask_button.property("rank") == ""  # nothing to ask about yet
     ready.view.submit_region(Region.rectangle(400, 400, 448, 448))
     assert ready.page.ask.region_text.text().startswith("Rectangle 1: 224 × 224 µm, at most ")
     assert ready.page.ask.region_text.text().endswith("in the archive already")
+    assert ready.page.ask.ask_button.property("rank") == "primary"
     ask_region(ready, qtbot)
     assert ready.page.answers.page() == CAPTIONS
     assert len(ready.page.answers.captions.hits_model.hits()) == 12  # some of them folded under others
