@@ -131,6 +131,7 @@ class MainWindow(QMainWindow):
 
     def _assemble(self) -> None:
         self.page = ViewerPage(self.desk, self.panes, self.registry)
+        self.page.regions.offer(self.slide_menu.add_region_part)
         tabs = [self.registry[name] for name in PAGES]
         self.pages = Pages(
             (lambda: self.page, self._make_archive_page, self._make_training_page), tabs, self.registry["palette"]

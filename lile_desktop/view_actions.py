@@ -18,7 +18,6 @@ NEEDS_SLIDE = (
     "import_regions", "export_regions",
     "select_all", "key_press", *(f"views_{count}" for count in range(2, MOST_VIEWS + 1)),
 )  # fmt: skip
-NEEDS_REGION = ("delete_region", "name_region", "merge_regions", "cut_regions", "split_region", "lock_regions")
 
 
 def bind_view(actions: ActionRegistry, panes: Panes, menu: SlideMenu, bookmarks: Bookmarks) -> None:
@@ -81,10 +80,16 @@ def enable(actions: ActionRegistry, view: SlideView) -> None:
     store = view.annotations
     for name in NEEDS_SLIDE:
         actions[name].setEnabled(view.slide is not None)
-    for name in NEEDS_REGION:
-        actions[name].setEnabled(bool(store.selection))
-    for name in ("merge_regions", "cut_regions"):
-        actions[name].setEnabled(len(store.selection) > 1)
+    can = ops.possible(store)
+    for name, on in (
+        ("delete_region", can.deleted),
+        ("name_region", can.named),
+        ("merge_regions", can.merged),
+        ("cut_regions", can.cut),
+        ("split_region", can.split),
+        ("lock_regions", can.locked or can.unlocked),
+    ):
+        actions[name].setEnabled(on)
     actions["export_regions"].setEnabled(len(store) > 0)
     actions["undo"].setEnabled(store.undo_title is not None)
     actions["redo"].setEnabled(store.redo_title is not None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import (
@@ -16,7 +18,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lile_desktop.actions import ActionRegistry
 from lile_desktop.panels.parts import heading, quiet
 from lile_desktop.panels.row_delegate import Index, paint_ground
 from lile_desktop.regions import region_size_text
@@ -26,7 +27,6 @@ from lile_desktop.viewer.annotations import UNCLASSED, Annotation, AnnotationSto
 from lile_desktop.viewer.measures import kind_text, measure_text, region_title
 
 MOST_LISTED = 1000  # an imported file may hold 100,000 nuclei, which nobody reads as a list
-MENU = ("ask_region", "name_region", "lock_regions", "delete_region")
 MEASURE_ROLE = Qt.ItemDataRole.UserRole
 COLOR_ROLE = Qt.ItemDataRole.UserRole + 1
 CLASS_ROLE = Qt.ItemDataRole.UserRole + 2
@@ -37,9 +37,10 @@ class RegionsPanel(QWidget):
 
     visited = Signal(int)
 
-    def __init__(self, store: AnnotationStore, actions: ActionRegistry, parent: QWidget | None = None) -> None:
+    def __init__(self, store: AnnotationStore, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._store, self._actions = store, actions
+        self._store = store
+        self._fill_menu: Callable[[QMenu], None] | None = None
         self._mpp: float | None = None
         self.list = QListWidget()
         self.list.setItemDelegate(_RegionDelegate(self.list))
@@ -103,9 +104,14 @@ class RegionsPanel(QWidget):
         """What can be done to the region that is chosen."""
         menu = QMenu(self)
         menu.addAction(tr("Go there")).triggered.connect(lambda _checked=False: self._visit())
-        for name in MENU:
-            menu.addAction(self._actions[name])
+        menu.addSeparator()
+        if self._fill_menu is not None:
+            self._fill_menu(menu)
         return menu
+
+    def offer(self, fill: Callable[[QMenu], None]) -> None:
+        """``fill`` puts into a row's menu what can be done to the selected regions."""
+        self._fill_menu = fill
 
     def _menu(self, place: QPoint) -> None:
         item = self.list.itemAt(place)

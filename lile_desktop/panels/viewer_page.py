@@ -32,7 +32,7 @@ class ViewerPage(QWidget):
         super().__init__()
         self.view = view = panes.views[0]
         self.slides = SlidesPanel(desk.slides, actions)
-        self.regions = RegionsPanel(view.annotations, actions)
+        self.regions = RegionsPanel(view.annotations)
         self.layers = LayersPanel()
         self.ask = AskPanel(actions)
         self.answers = AnswersPanel(desk.picture)

@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from lile_desktop.viewer.annotations import Annotation, AnnotationStore, RegionClass
 from lile_desktop.viewer.combine import united, without
+
+
+@dataclass(frozen=True)
+class Possible:
+    """What can be done to the regions that are selected: one rule for every menu that offers it."""
+
+    classed: bool
+    named: bool
+    merged: bool
+    cut: bool
+    split: bool
+    locked: bool
+    unlocked: bool
+    deleted: bool
+
+
+def possible(store: AnnotationStore) -> Possible:
+    """What can be done now; nothing at all where no region is selected."""
+    chosen = store.selected()
+    free = [a for a in chosen if not a.locked]
+    several = len(_open_regions(store)) > 1
+    return Possible(
+        classed=bool(free),
+        named=len(chosen) == 1 and bool(free),
+        merged=several,
+        cut=several,
+        split=any(a.more for a in free),
+        locked=bool(free),
+        unlocked=bool(chosen) and not free,
+        deleted=bool(free),
+    )
 
 
 def _open_regions(store: AnnotationStore) -> list[Annotation]:

@@ -9,9 +9,11 @@ from PySide6.QtCore import QAbstractItemModel, QEvent, QObject, Qt, QTimer, Sign
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from lile_desktop.text import tr
+from lile_desktop.viewer.scale_bar import magnification_text
 from lile_desktop.viewer.slide_view import SlideView
 from lile_desktop.viewer.sync import ViewSync
 from lile_desktop.viewer.tile_loader import PixelSource
+from lile_desktop.viewer.view_state import magnification
 from lile_engine.slides import SlideInfo
 
 MOST_VIEWS = 4
@@ -19,6 +21,7 @@ GAP = 2  # pixels between views
 GRID = 8
 HEAD_PX = 28
 MARK_PX = 2
+SAME_POWER = 0.02  # magnifications that differ by less, as a share, look the same
 
 Open = Callable[[], list[SlideInfo]]  # the slides that can be chosen
 
@@ -32,6 +35,7 @@ class Pane(QWidget):
         self._slides = slides
         self.title = QLabel()
         self.picker = QToolButton()
+        self.power_label = QLabel()
         self.head = QWidget()
         self.head.setProperty("area", "bar")
         self.head.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -54,6 +58,7 @@ class Pane(QWidget):
             self.picker.setMenu(menu)
             line.addWidget(self.picker)
             line.addStretch(1)
+        line.addWidget(self.power_label)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -72,6 +77,28 @@ class Pane(QWidget):
         keys = tr("Zoom and turn keys are for this view") if active else tr("Click a view to use the keys in it")
         self.title.setToolTip(keys)
         self.view.setAccessibleDescription(keys)
+
+    @property
+    def power(self) -> float | None:
+        """The magnification, None where the slide's scale is not known."""
+        return magnification(self.view.view, self.view.slide) if self.view.slide is not None else None
+
+    def show_power(self, other: float | None = None) -> None:
+        """The magnification at the right of the line; ``other`` is that of the first view where the two are linked
+        and unequal."""
+        slide = self.view.slide
+        text = magnification_text(self.view.view, slide) if slide is not None else ""
+        rank, tip = ("warning" if other else "quiet"), tr("Magnification of this view")
+        if other:
+            text = tr("{0}, first view {1:.3g}×").format(text, other)
+            tip = tr("The views are linked and move as one, each at its own magnification. A key from 1 to 7 "
+                     "sets all of them to the same.")  # fmt: skip
+        self.power_label.setText(text)
+        self.power_label.setToolTip(tip)
+        if self.power_label.property("rank") != rank:
+            self.power_label.setProperty("rank", rank)
+            self.power_label.style().unpolish(self.power_label)
+            self.power_label.style().polish(self.power_label)
 
     def _name(self) -> None:
         name = self.view.slide.name if self.view.slide is not None else tr("No slide")
@@ -102,6 +129,7 @@ class Panes(QWidget):
         self._link_again = False
         self._panes = [Pane(main, None)]
         main.installEventFilter(self)
+        self._watch(main)
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setSpacing(GAP)
@@ -135,11 +163,13 @@ class Panes(QWidget):
         if self._link_again:
             self._link_again = False
             self.sync.set_linked(True)
+        self._tell_powers()
 
     def set_linked(self, linked: bool) -> None:
         """Let the views follow each other from where they stand, or move on their own."""
         self._link_again = False
         self.sync.set_linked(linked)
+        self._tell_powers()
 
     def fit(self) -> None:
         """The whole slide in the view used last; in every view where they are linked, which are linked anew so."""
@@ -148,6 +178,7 @@ class Panes(QWidget):
         for view in self.views if linked else [self.active]:
             view.fit()
         self.sync.set_linked(linked)
+        self._tell_powers()
 
     def set_magnification(self, power: float) -> None:
         """This magnification in the view used last; in every view where they are linked, whatever each slide's scale,
@@ -157,6 +188,7 @@ class Panes(QWidget):
         for view in self.views if linked else [self.active]:
             view.set_magnification(power)
         self.sync.set_linked(linked)
+        self._tell_powers()
 
     def set_minimaps_visible(self, visible: bool) -> None:
         """The whole slide in the corner of each view, those still to come included."""
@@ -168,6 +200,20 @@ class Panes(QWidget):
         for view in self.views:
             view.set_corner_visible(visible)
 
+    def _watch(self, view: SlideView) -> None:
+        view.view_changed.connect(lambda _state: self._tell_powers())
+        view.slide_changed.connect(self._tell_powers)
+
+    def _tell_powers(self) -> None:
+        """The magnification of each view in its line, marked where linked views differ in it."""
+        if len(self._panes) < 2:
+            return
+        first = self._panes[0].power
+        for pane in self._panes:
+            own = pane.power
+            unequal = first and own and abs(own - first) > SAME_POWER * first and self.sync.linked
+            pane.show_power(first if unequal else None)
+
     def _companion(self) -> Pane:
         main = self._panes[0].view
         view = SlideView(self._source, cache=main.cache, drawing=False)
@@ -176,6 +222,7 @@ class Panes(QWidget):
         view.set_corner_visible(main.corner_wanted)
         view.files_dropped.connect(self.files_dropped)
         view.installEventFilter(self)
+        self._watch(view)
         shown = {one.slide.path for one in self.views if one.slide is not None}
         other = next((info for info in self._slides() if info.path not in shown), main.slide)
         pane = Pane(view, self._slides)

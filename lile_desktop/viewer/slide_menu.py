@@ -62,10 +62,7 @@ class SlideMenu(QObject):
         menu = QMenu(self._view)
         menu.setToolTipsVisible(True)
         if self._view.annotations.selection:
-            if self._offered:
-                menu.addActions(self._offered)
-                menu.addSeparator()
-            self._add_region_part(menu)
+            self.add_region_part(menu)
             menu.addSeparator()
         self._add_place_part(menu, at)
         menu.addSeparator()
@@ -81,11 +78,13 @@ class SlideMenu(QObject):
         action.setEnabled(enabled)
         return action
 
-    def _add_region_part(self, menu: QMenu) -> None:
+    def add_region_part(self, menu: QMenu) -> None:
+        """What can be done to the selected regions, in this menu and in that of the list of regions."""
         store = self._view.annotations
-        chosen = store.selected()
-        locked = all(a.locked for a in chosen)
-        several = sum(a.kind == "region" and not a.locked for a in chosen) > 1
+        can = ops.possible(store)
+        if self._offered:
+            menu.addActions(self._offered)
+            menu.addSeparator()
         classes = menu.addMenu(tr("Class"))
         known = {kind.name: kind for kind in (*FIRST_CLASSES, *self._kept, *ops.classes_in_use(store))}
         for kind in known.values():
@@ -94,20 +93,15 @@ class SlideMenu(QObject):
         classes.addSeparator()
         self._add(classes, tr("New class…"), self._new_class)
         self._add(classes, tr("No class"), partial(self._set_class, None))
-        classes.setEnabled(not locked)
-        self._add(menu, tr("Name…"), self.name_region, enabled=len(chosen) == 1 and not locked)
-        self._add(menu, tr("Merge"), partial(ops.merge_selected, store), enabled=several)
-        self._add(
-            menu, tr("Cut smaller ones out of the largest"), partial(ops.cut_out_selected, store), enabled=several
-        )
-        self._add(
-            menu,
-            tr("Split into parts"),
-            partial(ops.split_selected, store),
-            enabled=any(a.more and not a.locked for a in chosen),
-        )
-        self._add(menu, tr("Unlock") if locked else tr("Lock"), partial(ops.set_locked, store, not locked))
-        self._add(menu, tr("Delete"), lambda: store.remove(store.selection), enabled=not locked)
+        classes.setEnabled(can.classed)
+        self._add(menu, tr("Name…"), self.name_region, enabled=can.named)
+        self._add(menu, tr("Merge"), partial(ops.merge_selected, store), enabled=can.merged)
+        cut = tr("Cut smaller ones out of the largest")
+        self._add(menu, cut, partial(ops.cut_out_selected, store), enabled=can.cut)
+        self._add(menu, tr("Split into parts"), partial(ops.split_selected, store), enabled=can.split)
+        lock = tr("Unlock") if can.unlocked else tr("Lock")
+        self._add(menu, lock, partial(ops.set_locked, store, not can.unlocked))
+        self._add(menu, tr("Delete"), lambda: store.remove(store.selection), enabled=can.deleted)
 
     def _add_place_part(self, menu: QMenu, at: QPointF) -> None:
         view = self._view

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QLabel,
     QLineEdit,
+    QMenu,
     QWidget,
 )
 from pytestqt.qtbot import QtBot
@@ -19,7 +20,7 @@ from pytestqt.qtbot import QtBot
 from lile_desktop.dialogs import ScaleDialog
 from lile_desktop.main_window import MainWindow
 from lile_desktop.palette import ShortcutSheet
-from lile_desktop.panels.regions_panel import MEASURE_ROLE
+from lile_desktop.panels.regions_panel import CLASS_ROLE, MEASURE_ROLE
 from lile_desktop.settings import SettingsStore
 from lile_desktop.slide_list import scale_text
 from lile_desktop.viewer import MAGNIFICATION_PRESETS, RasterOverlay
@@ -245,12 +246,53 @@ def test_the_menus_of_a_region_ask_about_it(shown: MainWindow, qtbot: QtBot) -> 
     first = shown.slide_menu.build(middle).actions()[0]
     assert (first.text(), first.isEnabled()) == ("Ask about this region", True)
     menu = shown.page.regions.build_menu()
-    assert [a.text() for a in menu.actions()] == [
-        "Go there", "Ask about this region", "Name region…", "Lock regions", "Delete region",
+    offered = [action.text() for action in menu.actions() if action.text()]
+    assert offered == [
+        "Go there", "Ask about this region", "Class", "Name…", "Merge", "Cut smaller ones out of the largest",
+        "Split into parts", "Lock", "Delete",
     ]  # fmt: skip
     menu.actions()[-1].trigger()
     assert len(view.annotations) == 0
     assert all(a.text() != "Ask about this region" for a in shown.slide_menu.build(middle).actions())
+
+
+def test_one_rule_says_what_can_be_done_to_regions_in_every_menu(shown: MainWindow) -> None:
+    store, registry = shown.view.annotations, shown.registry
+    one = store.add(Region.rectangle(0, 0, 400, 200))
+    two = store.add(Region.rectangle(900, 0, 400, 200))
+    parts = store.add(Region.rectangle(0, 900, 400, 200), more=(Region.rectangle(900, 900, 400, 200),))
+    locked = store.add(Region.rectangle(0, 1200, 400, 200), locked=True)
+    twins = {
+        "Name…": "name_region", "Merge": "merge_regions", "Cut smaller ones out of the largest": "cut_regions",
+        "Split into parts": "split_region", "Delete": "delete_region",
+    }  # fmt: skip
+    for chosen, wanted in (
+        ([one], {"Name…", "Delete"}),
+        ([one, two], {"Merge", "Cut smaller ones out of the largest", "Delete"}),
+        ([parts], {"Name…", "Split into parts", "Delete"}),
+        ([locked], set()),
+        ([one, locked], {"Delete"}),
+    ):
+        store.select(a.id for a in chosen)
+        for menu in (shown.page.regions.build_menu(), shown.slide_menu.build(QPointF(10, 10))):
+            entries = {action.text(): action.isEnabled() for action in menu.actions()}
+            assert {title for title in twins if entries[title]} == wanted
+            assert entries["Class"] is (chosen != [locked])
+            assert ("Unlock" in entries) is (chosen == [locked])
+        assert {title for title, name in twins.items() if registry[name].isEnabled()} == wanted
+        assert registry["lock_regions"].isEnabled()
+    store.select([])
+    assert not any(registry[name].isEnabled() for name in (*twins.values(), "lock_regions"))
+
+
+def test_a_class_is_given_from_the_list_of_regions_and_stands_there_in_words(shown: MainWindow) -> None:
+    store, panel = shown.view.annotations, shown.page.regions
+    store.select([store.add(Region.rectangle(0, 0, 400, 200)).id])
+    classes = next(action.menu() for action in panel.build_menu().actions() if action.text() == "Class")
+    assert isinstance(classes, QMenu)
+    next(action for action in classes.actions() if action.text() == "Stroma").trigger()
+    assert panel.list.item(0).data(CLASS_ROLE) == "Stroma"
+    assert "Class: Stroma" in panel.list.item(0).toolTip()
 
 
 def test_the_list_of_regions_says_type_and_area(shown: MainWindow) -> None:

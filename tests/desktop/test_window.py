@@ -302,7 +302,7 @@ def test_making_panels_and_pages_shows_no_window_of_their_own(bare_window: MainW
     application.installEventFilter(watch)
     registry = bare_window.registry
     kept = (
-        RegionsPanel(bare_window.view.annotations, registry),
+        RegionsPanel(bare_window.view.annotations),
         SlidesPanel(bare_window.desk.slides, registry),
         ArchivePage(registry),
         TrainingPage(()),

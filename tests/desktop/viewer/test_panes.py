@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from lile_desktop.viewer import SlideView, ViewState
 from lile_desktop.viewer.panes import Panes
+from lile_desktop.viewer.scale_bar import magnification_text
 from lile_desktop.viewer.view_state import Rect
 from lile_engine.slides import SlideInfo
 from lile_engine.slides.readers import ReaderPool
@@ -189,3 +190,30 @@ def test_the_whole_slide_is_fitted_in_all_linked_views(qtbot: QtBot, panes: Pane
     assert panes.sync.linked
     left.pan_by(20, 0)
     assert right.view.cx < 1500
+
+
+def test_linked_views_of_unequal_magnification_say_so(
+    qtbot: QtBot, panes: Panes, info: SlideInfo, open_slides: list[SlideInfo]
+) -> None:
+    open_slides[1] = replace(open_slides[1], mpp=0.25, magnification=40.0)
+    show(qtbot, panes, 2)
+    (left, right), labels = panes.views, [pane.power_label for pane in panes.panes]
+    left.set_view(replace(left.view, scale=0.5))  # 20x and 0.5 of its pixels: 10x
+    own = magnification_text(right.view, open_slides[1])
+    assert labels[0].text() == "10×"
+    assert labels[0].property("rank") == "quiet"
+    assert labels[1].text() == f"{own}, first view 10×"
+    assert labels[1].property("rank") == "warning"
+    panes.set_magnification(5.0)
+    assert [label.text() for label in labels] == ["5×", "5×"]
+    assert [label.property("rank") for label in labels] == ["quiet", "quiet"]
+    assert left.view.scale == pytest.approx(2 * right.view.scale)
+    panes.set_linked(False)
+    panes.active = right
+    panes.set_magnification(20.0)
+    assert [label.text() for label in labels] == ["5×", "20×"]
+    assert labels[1].property("rank") == "quiet"  # on their own they may differ
+    panes.set_linked(True)
+    assert labels[1].text() == "20×, first view 5×"
+    right.set_slide(None)
+    assert labels[1].text() == ""
