@@ -20,35 +20,45 @@ else:
 ATTENTION, HEAT = "attention", "heat"
 ATTENTION_OPACITY, HEAT_OPACITY = 0.8, 0.5
 POOR_FIT = "Nothing here fits this phrase well"
-EVEN, LEAST_HIGH = 0.8, 2.0  # 1 is what every token would draw if attention were even
+FLAT = "Much the same everywhere: it shows little"
+FAINT = 0.4  # of the opacity, for a map that says little
+EVEN, LEAST_HIGH = 1.0, 2.0  # 1 is what every token would draw if attention were even
+TELLING = 1.5  # where hardly anything draws as much, the map is as good as even
 
 
 def attention_overlay(answer: AttentionAnswer) -> RasterOverlay:
-    """Attention fades out below the even share, so that the tissue stays to be seen. A single token that draws
-    many times its share does not set the scale."""
+    """Attention fades out below the even share, so that the tissue stays to be seen. A single token that draws many
+    times its share does not set the scale. Its shares sum to one whatever the phrase, so a map of a phrase that does
+    not fit, or of attention that is much the same everywhere, is faint and says so."""
     finite = answer.values[np.isfinite(answer.values)]
-    high = max(LEAST_HIGH, float(np.percentile(finite, 98))) if finite.size else LEAST_HIGH
+    most = float(np.percentile(finite, 98)) if finite.size else 0.0
+    high = max(LEAST_HIGH, most)
+    note = "" if answer.fits and most >= TELLING else tr(FLAT) if answer.fits else tr(POOR_FIT)
+    words = tr("even share"), tr("{0:.3g}× as much").format(high)
     return RasterOverlay(
         answer.values, answer.x, answer.y, answer.w, answer.h,
-        colormap="inferno", opacity=ATTENTION_OPACITY, low=EVEN, high=high, fade=True, title=attention_title(answer),
+        colormap="inferno", opacity=ATTENTION_OPACITY * (FAINT if note else 1.0), low=EVEN, high=high, fade=True,
+        title=attention_title(answer), words=words, unit="×", note=note,
     )  # fmt: skip
 
 
 def attention_title(answer: AttentionAnswer) -> str:
     """The name of the layer: the word, or the phrase cut short."""
     if answer.word is not None:
-        return f"Attention: {short(answer.text[slice(*answer.word)])}"
-    return f"Attention: {short(answer.text)}"
+        return tr("Word map: {0}").format(short(answer.text[slice(*answer.word)]))
+    return tr("Word map: {0}").format(short(answer.text))
 
 
 def heat_overlay(answer: HeatAnswer) -> RasterOverlay:
     """The same strength everywhere: a low value is an answer too. The colours span the phrase's own range where the
     model knows it, so that what is not there stays dark; else from the slide's worst to its best."""
     ends = answer.range
+    words = (tr("no fit"), tr("fits")) if ends else (tr("least here"), tr("most here"))
     return RasterOverlay(
         answer.values, answer.x, answer.y, answer.w, answer.h,
         colormap="viridis", opacity=HEAT_OPACITY, title=heat_title(answer), smooth=False,
         low=ends.low if ends else None, high=ends.high if ends else None, note="" if answer.fits else tr(POOR_FIT),
+        words=words,
     )  # fmt: skip
 
 

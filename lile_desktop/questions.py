@@ -127,7 +127,9 @@ def _attention_answer(
     # A tile's map sums to 1 whatever its grid; times the number of cells, 1 is "as if attention were even".
     values = values * (values.shape[1] * values.shape[2]) * strength[:, None, None]
     picture, x, y, w, h = mosaic(tiles, values.astype(np.float32))
-    return AttentionAnswer(slide, text, word, found[0].words, picture, x, y, w, h)
+    ends, best = found[0].range, max(float(one.cosines.max()) for one in found)
+    fits = ends is None or ends.fits(best)
+    return AttentionAnswer(slide, text, word, found[0].words, picture, x, y, w, h, fits)
 
 
 def heat_question(identity: str, slide: str, text: str) -> Steps:

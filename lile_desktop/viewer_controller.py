@@ -17,10 +17,8 @@ from lile_desktop.engine_client import EngineState
 from lile_desktop.hits import answer_texts
 from lile_desktop.layers import (
     ATTENTION,
-    ATTENTION_OPACITY,
     HEAT,
     attention_overlay,
-    attention_title,
     heat_overlay,
     hit_boxes,
 )
@@ -451,16 +449,18 @@ class ViewerController(QObject):
     def _show_attention(self, answer: AttentionAnswer) -> None:
         entry = self._desk.current
         if entry is not None and entry.path == answer.slide:
-            self._page.view.set_overlay(ATTENTION, attention_overlay(answer))
-            self._page.layers.set_layer(ATTENTION, attention_title(answer), ATTENTION_OPACITY, "inferno")
+            self._lay(ATTENTION, attention_overlay(answer))
+
+    def _lay(self, name: str, overlay: RasterOverlay) -> None:
+        """Puts a map over the slide in view and into the list of layers."""
+        self._page.view.set_overlay(name, overlay)
+        self._page.layers.set_layer(
+            name, overlay.title, overlay.opacity, overlay.colormap, ends=overlay.ends(), note=overlay.note
+        )
 
     def _on_heat(self, answer: HeatAnswer) -> None:
         entry = self._desk.current
         if entry is not None and entry.path == answer.slide:
-            overlay = heat_overlay(answer)
             self._heat = answer.text
             self._show_boxes()
-            self._page.view.set_overlay(HEAT, overlay)
-            self._page.layers.set_layer(
-                HEAT, overlay.title, overlay.opacity, overlay.colormap, ends=overlay.ends(), note=overlay.note
-            )
+            self._lay(HEAT, heat_overlay(answer))

@@ -115,18 +115,24 @@ class PatchPlace:
 @dataclass(frozen=True, eq=False)
 class TileAttention:
     """Attention of one phrase over ``n`` tiles: ``values`` float32 [n, rows, columns], each tile's sum is 1;
-    ``scores`` float32 [n] -1 to 1: the pair score of each tile with the phrase; the words and their shares."""
+    ``scores`` float32 [n] -1 to 1: the pair score of each tile with the phrase; the words and their shares;
+    ``cosines`` float32 [n] of the tiles with the phrase, and ``range`` where those begin and end on any tile, None
+    where the model does not know."""
 
     values: Floats
     scores: Floats
     words: tuple[WordWeight, ...]
+    cosines: Floats
+    range: PhraseRange | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class AttentionAnswer:
     """Where words of ``text`` look: ``values`` float32 [h, w], nan outside, over level-0 x, y, w, h of ``slide``.
 
-    ``word`` is the place [start, end) in ``text`` of the word that the map is for, None for the whole phrase.
+    ``word`` is the place [start, end) in ``text`` of the word that the map is for, None for the whole phrase. A value
+    of 1 is as much as attention would be if it were even. ``fits`` is False where the phrase fits none of the tiles
+    well: attention goes somewhere whatever the phrase, and then says nothing. True also where nobody knows.
     """
 
     slide: str
@@ -138,6 +144,7 @@ class AttentionAnswer:
     y: float
     w: float
     h: float
+    fits: bool = True
 
 
 @dataclass(frozen=True, eq=False)

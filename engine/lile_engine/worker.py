@@ -299,26 +299,31 @@ def ranked(number: int, kind: Kind, k: int) -> tuple[Hit, ...]:
 def attend_region(number: int, text: str, word: tuple[int, int] | None, start: int, stop: int) -> TileAttention:
     """Attention of a phrase over the tiles ``start`` to ``stop`` of a region that was asked about."""
     question = _question(number)
-    return _attend(np.concatenate(question.tokens)[start:stop], text, word)
+    tokens, vectors = np.concatenate(question.tokens), np.concatenate(question.vectors)
+    return _attend(tokens[start:stop], vectors[start:stop], text, word)
 
 
 def attend_patch(place: PatchPlace, text: str, word: tuple[int, int] | None) -> TileAttention:
     """Attention of a phrase over one patch: its tokens from the archive, or the slide read and embedded."""
     archive, model = _needed()
     if place.id is not None:
-        return _attend(archive.tile_tokens([place.id]), text, word)
+        return _attend(archive.tile_tokens([place.id]), archive.tile_vectors([place.id]), text, word)
     pixels = _slide(place.slide, None).read_square(place.x, place.y, place.size, model.identity.input_px)
-    return _attend(model.encode_images(pixels[None]).tokens, text, word)
+    encoded = model.encode_images(pixels[None])
+    return _attend(encoded.tokens, encoded.vectors, text, word)
 
 
-def _attend(tokens: Floats, text: str, word: tuple[int, int] | None) -> TileAttention:
+def _attend(tokens: Floats, vectors: Floats, text: str, word: tuple[int, int] | None) -> TileAttention:
     from lile_engine.retrieval.attention import attention
 
     _, model = _needed()
     maps: list[AttentionMap] = [attention(model, tile, text, word) for tile in tokens]
     encoded = model.encode_texts([text])
     scores = model.score_pairs(tokens, encoded.tokens, encoded.mask)[:, 0]
-    return TileAttention(np.stack([one.values for one in maps]), scores.astype(np.float32), maps[0].words)
+    phrase = encoded.vectors[0]
+    cosines = (vectors @ phrase).astype(np.float32)
+    values = np.stack([one.values for one in maps])
+    return TileAttention(values, scores.astype(np.float32), maps[0].words, cosines, model.phrase_range(phrase))
 
 
 def heat_map(identity: str, slide: str, text: str) -> HeatAnswer:

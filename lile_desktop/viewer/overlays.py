@@ -36,7 +36,8 @@ class RasterOverlay:
     ``values`` float32 [h, w], nan where nothing is painted; x, y, w, h the level-0 rectangle they cover;
     ``low`` and ``high`` the values at the ends of the colour map, None for the smallest and largest there are;
     ``fade`` lets low values show less (attention), else all values have the same opacity (heat maps);
-    ``legend`` is False where the colours stand for nothing but "here"; ``note`` is a line that it bears.
+    ``legend`` is False where the colours stand for nothing but "here"; ``note`` is a line that it bears; ``words`` say
+    what the ends of the colours mean while these are where they came, else numbers with ``unit`` stand there.
     """
 
     values: npt.NDArray[np.float32]
@@ -53,6 +54,13 @@ class RasterOverlay:
     smooth: bool = True
     legend: bool = True
     note: str = ""
+    words: tuple[str, str] = ("", "")
+    unit: str = ""
+
+    def end_texts(self) -> tuple[str, str]:
+        """What stands at the ends of the legend: words, else numbers."""
+        low, high = (f"{value:.2f}{self.unit}" for value in self.range())
+        return self.words[0] or low, self.words[1] or high
 
     def whole(self) -> tuple[float, float]:
         """(low, high) of values and colours together: what the ends of the colour map can be moved over."""
@@ -151,7 +159,8 @@ class OverlayStack:
         overlay = self._overlays.get(name)
         if overlay is not None:
             first, last = self._full.setdefault(name, overlay.whole())
-            self.adjust(name, low=first + low * (last - first), high=first + high * (last - first))
+            ends = first + low * (last - first), first + high * (last - first)
+            self.adjust(name, low=ends[0], high=ends[1], words=("", ""))
 
     def set_visible(self, name: str, visible: bool) -> None:
         if visible:
@@ -209,7 +218,9 @@ def paint_legend(painter: QPainter, view: ViewState, overlay: RasterOverlay) -> 
     font = text_font(painter.font())
     metrics = QFontMetricsF(font)
     bottom = view.height - MARGIN - (CORNER_HEIGHT + 8 if view.width < LEGEND_BESIDE_PX else 0)
-    width = max(LEGEND_WIDTH, metrics.horizontalAdvance(overlay.note))
+    low_text, high_text = overlay.end_texts()
+    beside = metrics.horizontalAdvance(f"{low_text}   {high_text}")
+    width = max(LEGEND_WIDTH, metrics.horizontalAdvance(overlay.note), beside)
     height = 56 + (NOTE_HEIGHT if overlay.note else 0)
     plate = QRectF(view.width - MARGIN - width - 24, bottom - height, width + 24, height)
     bar = QRectF(plate.left() + 12, plate.top() + 26, width, 8)
@@ -217,7 +228,6 @@ def paint_legend(painter: QPainter, view: ViewState, overlay: RasterOverlay) -> 
     gradient = QImage(256, 1, QImage.Format.Format_RGB32)
     for i in range(256):
         gradient.setPixelColor(i, 0, QColor(*(int(v) for v in table[i])))
-    low, high = overlay.range()
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     paint_plate(painter, plate)
@@ -227,8 +237,7 @@ def paint_legend(painter: QPainter, view: ViewState, overlay: RasterOverlay) -> 
     painter.setPen(INK)
     title = metrics.elidedText(overlay.title, Qt.TextElideMode.ElideRight, width)
     painter.drawText(QPointF(bar.left(), bar.top() - 7), title)
-    painter.drawText(QPointF(bar.left(), bar.bottom() + 14), f"{low:.2f}")
-    high_text = f"{high:.2f}"
+    painter.drawText(QPointF(bar.left(), bar.bottom() + 14), low_text)
     painter.drawText(QPointF(bar.right() - metrics.horizontalAdvance(high_text), bar.bottom() + 14), high_text)
     painter.drawText(QPointF(bar.left(), bar.bottom() + 14 + NOTE_HEIGHT), overlay.note)
     painter.restore()

@@ -16,15 +16,16 @@ from lile_desktop.hits import (
     hit_tooltip,
     is_outside,
 )
-from lile_desktop.layers import attention_overlay, attention_title, heat_overlay, hit_boxes, short
+from lile_desktop.layers import FLAT, POOR_FIT, attention_overlay, attention_title, heat_overlay, hit_boxes, short
 from lile_desktop.notices import notice_from
 from lile_desktop.regions import estimate, estimate_text, region_size_text
 from lile_desktop.slide_desk import slides_in
 from lile_desktop.training import TrainRequest, check_request, suggested_name, train_config, write_config
+from lile_desktop.viewer.overlays import OverlayStack, overlay_image
 from lile_desktop.words import PhraseWord, split_words, telling_words
 from lile_engine.answers import Answer, AttentionAnswer, HeatAnswer, PatchPlace, RegionState, RegionTiles
 from lile_engine.errors import SlideError
-from lile_engine.outside import OUTSIDE_PICTURE
+from lile_engine.outside import OUTSIDE_PICTURE, PhraseRange
 from lile_engine.paths import models_dir
 from lile_engine.retrieval.results import Hit
 from lile_engine.slides import Region, SlideInfo, Tile, TileSpec
@@ -181,7 +182,39 @@ def test_an_attention_map_lies_where_its_tiles_lie() -> None:
     answer = AttentionAnswer("/s", "smooth muscle", (7, 13), (), values, 10, 20, 300, 200)
     overlay = attention_overlay(answer)
     assert (overlay.x, overlay.y, overlay.w, overlay.h, overlay.fade) == (10, 20, 300, 200, True)
-    assert attention_title(answer) == "Attention: muscle"
+    assert attention_title(answer) == "Word map: muscle"
+
+
+def test_a_word_map_says_in_words_what_its_colours_are() -> None:
+    values = np.ones((4, 4), np.float32)
+    values[0, 0] = 3.0
+    telling = attention_overlay(AttentionAnswer("/s", "fat", None, (), values, 0, 0, 9, 9))
+    assert telling.end_texts() == ("even share", f"{telling.range()[1]:.3g}× as much")
+    assert telling.note == ""
+    stack = OverlayStack()
+    stack.set("attention", telling)
+    stack.set_range("attention", 0.5, 1.0)  # moved by hand: numbers
+    moved = stack.get("attention")
+    assert moved is not None
+    assert moved.end_texts()[0] == f"{moved.range()[0]:.2f}×"
+
+
+def test_a_word_map_with_little_to_show_is_faint_and_says_so() -> None:
+    values = np.ones((4, 4), np.float32)
+    values[0, 0] = 3.0
+    telling = attention_overlay(AttentionAnswer("/s", "fat", None, (), values, 0, 0, 9, 9))
+    alien = attention_overlay(AttentionAnswer("/s", "fat", None, (), values, 0, 0, 9, 9, fits=False))
+    even = attention_overlay(AttentionAnswer("/s", "fat", None, (), values**0.2, 0, 0, 9, 9))
+    assert (alien.note, even.note) == (POOR_FIT, FLAT)
+    assert overlay_image(telling).pixelColor(0, 0).alpha() > 2 * overlay_image(alien).pixelColor(0, 0).alpha()
+    assert overlay_image(even).pixelColor(0, 0).alpha() < 0.2 * overlay_image(telling).pixelColor(0, 0).alpha()
+
+
+def test_the_ends_of_a_heat_map_are_words() -> None:
+    values = np.array([[0.1, 0.3]], np.float32)
+    known = heat_overlay(HeatAnswer("/s", "fat", values, 0, 0, 2, 1, PhraseRange(0.0, 0.5)))
+    assert known.end_texts() == ("no fit", "fits")
+    assert heat_overlay(HeatAnswer("/s", "fat", values, 0, 0, 2, 1)).end_texts() == ("least here", "most here")
 
 
 def test_a_heat_map_has_the_same_strength_everywhere() -> None:

@@ -25,6 +25,7 @@ from lile_desktop.questions import (
 from lile_engine import worker
 from lile_engine.answers import Answer, EngineInfo, EngineSetup, RegionRequest, mosaic
 from lile_engine.errors import ArchiveError, QueryError
+from lile_engine.outside import PhraseRange
 from lile_engine.progress import Progress
 from lile_engine.slides import Region, Tile, TileSpec
 
@@ -146,6 +147,19 @@ def test_attention_of_a_patch_lies_over_the_patch(engine: EngineInfo) -> None:
     assert answer.values.mean() == pytest.approx(1.0, rel=1e-4)
     assert [w.text for w in answer.words] == ["normal", "mucosa"]
     assert sum(w.weight for w in answer.words) == pytest.approx(1.0)
+    assert answer.fits  # this model carries no reference to measure by
+
+
+@pytest.mark.parametrize(("high", "fits"), [(2.0, False), (-2.0, True)])
+def test_a_word_map_tells_whether_its_phrase_fits_there(
+    engine: EngineInfo, monkeypatch: pytest.MonkeyPatch, high: float, fits: bool
+) -> None:
+    hit = Ran(phrase_question("fat", 4)).answer.patches[0]
+    place = place_of(hit)
+    assert place is not None
+    monkeypatch.setattr(type(worker._engine.model), "phrase_range", lambda _model, _phrase: PhraseRange(-3.0, high))
+    for found in (place, replace(place, id=None)):
+        assert Ran(patch_attention_question(found, "fat", None)).answer.fits is fits
 
 
 def test_attention_of_a_patch_that_is_not_stored_is_of_its_pixels(engine: EngineInfo) -> None:
