@@ -203,14 +203,44 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("archive_open", "Archive", 0, "Open archive…", "Use another archive folder", ()),
     ActionSpec("archive_new", "Archive", 0, "New archive…", "Make an empty archive in a folder", ()),
     ActionSpec("archive_demo", "Archive", 0, "Use demo archive", "Go back to the demo archive", ()),
+    ActionSpec("archive_own", "Archive", 0, "My own archive…", "Make or open an archive of your own slides", ()),
     ActionSpec("archive_index", "Archive", 1, "Index slides…", "Embed slides and add them to the archive", (), "stack"),
     ActionSpec("archive_index_this", "Archive", 1, "Index this slide", "Add the slide in view to the archive", ()),
     ActionSpec(
         "captions_import", "Archive", 1, "Import captions…", "Add a caption library (jsonl, csv)", (), "text-aa"
     ),
-    ActionSpec("model_use", "Archive", 2, "Use another model…", "Embed the archive again with a model from a folder"),
     ActionSpec(
-        "model_bundled", "Archive", 2, "Use the bundled model", "Embed the archive again with the bundled model"
+        "archive_finish", "Archive", 1, "Go on indexing", "Finish slides whose indexing was stopped or cut off", ()
+    ),
+    ActionSpec("archive_show", "Archive", 2, "Show slide", "Open the selected slides of the archive"),
+    ActionSpec(
+        "archive_describe",
+        "Archive",
+        2,
+        "Case, organ, stain, tags…",
+        "Set what is known of the selected slides",
+        ("F4",),
+    ),
+    ActionSpec("archive_undo", "Archive", 2, "Undo setting case, organ…", "Give back what was known before"),
+    ActionSpec(
+        "archive_remove_slide",
+        "Archive",
+        2,
+        "Remove from archive…",
+        "Take the selected slides out of the archive for good; their files stay",
+        ("Ctrl+Del",),
+    ),
+    ActionSpec(
+        "archive_remove_case",
+        "Archive",
+        2,
+        "Remove case from archive…",
+        "Take all slides of the case out of the archive for good; their files stay",
+        ("Ctrl+Shift+Del",),
+    ),
+    ActionSpec("model_use", "Archive", 3, "Use another model…", "Embed the archive again with a model from a folder"),
+    ActionSpec(
+        "model_bundled", "Archive", 3, "Use the bundled model", "Embed the archive again with the bundled model"
     ),
     ActionSpec("tool_move", "Tools", 0, "Move", "Drag the slide", ("M",), "hand", True, "tool"),
     ActionSpec(

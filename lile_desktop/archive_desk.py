@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,13 @@ from lile_desktop.text import tr
 from lile_engine.demo import read_demo
 from lile_engine.later import later
 from lile_engine.paths import demo_dir
+from lile_engine.unfinished import UnfinishedJob
 
 if TYPE_CHECKING:
     from lile_desktop import questions, training
     from lile_engine import answers
     from lile_engine.answers import EngineInfo
-    from lile_engine.archive.rows import SlideRow
+    from lile_engine.archive.rows import ArchiveStatus, SlideRow
 else:
     answers = later("lile_engine.answers")
     questions = later("lile_desktop.questions")
@@ -60,6 +62,12 @@ class ArchiveDesk(QObject):
         demo = read_demo(demo_dir())
         return str(demo.archive) if demo is not None else ""
 
+    @property
+    def is_demo(self) -> bool:
+        """Whether the archive in use is the demo's: slides drawn by the program, nobody's own."""
+        archive = self.archive
+        return bool(archive) and Path(archive) == demo_dir() / "archive"
+
     def begin(self) -> None:
         """Starts the engine on the archive in use; at a first start the demo is drawn and built before."""
         demo = read_demo(demo_dir())
@@ -68,26 +76,34 @@ class ArchiveDesk(QObject):
             if not self._settings.value.archive and demo is not None:
                 self.demo_ready.emit([str(p) for p in demo.slides])
             return
-        job = self._run("Preparing the demo", ["demo", "build", str(demo_dir())])
+        job = self.run("Preparing the demo", ["demo", "build", str(demo_dir())])
         job.finished.connect(lambda: self._on_demo_built(job))
 
     def use_archive(self, folder: str) -> None:
         """Switches to another archive ("" is the demo)."""
         self._settings.update(archive=folder)
+        if folder and not self.is_demo:
+            self._settings.update(own_archive=folder)
         self.begin()
 
-    def new_archive(self, folder: str) -> None:
-        """Makes an empty archive and switches to it."""
-        job = self._run(tr("Making the archive"), ["archive", "init", folder], reports=False)
-        job.finished.connect(lambda: self.use_archive(folder) if job.state is JobState.DONE else None)
+    def new_archive(self, folder: str, then: Callable[[], object] | None = None) -> None:
+        """Makes an empty archive and switches to it; ``then`` is called when it is in use."""
+
+        def use() -> None:
+            if job.state is JobState.DONE:
+                self.use_archive(folder)
+                if then is not None:
+                    then()
+
+        job = self.run(tr("Making the archive"), ["archive", "init", folder], reports=False)
+        job.finished.connect(use)
 
     def index(self, paths: Sequence[str], slide_mpp: float | None = None) -> None:
         """Embeds slides into the archive."""
         if not self._need_archive() or not paths:
             return
         spec = self._settings.value
-        arguments = ["index", self.archive, *paths, "--mpp", f"{spec.tile_mpp:g}", "--tile-px", str(spec.tile_px)]
-        arguments += ["--device", spec.device]
+        arguments = ["index", "--mpp", f"{spec.tile_mpp:g}", "--tile-px", str(spec.tile_px), "--device", spec.device]
         if slide_mpp is not None:
             arguments += ["--slide-mpp", f"{slide_mpp:g}"]
         title = (
@@ -95,22 +111,33 @@ class ArchiveDesk(QObject):
             if len(paths) == 1
             else tr("Indexing {0} slides").format(len(paths))
         )
-        self._after(self._run(title, arguments), self._reload)
+        self.go_on(UnfinishedJob(title, (*arguments, self.archive), tuple(paths)))
+
+    def go_on(self, unfinished: UnfinishedJob) -> None:
+        """Runs a job that closing the window does not lose; a slide that is half done is finished."""
+        self._after(self.run(unfinished.title, unfinished.command, resume=unfinished), self._reload)
 
     def import_captions(self, file: str) -> None:
         """Adds a caption library to the archive."""
         if self._need_archive():
-            job = self._run(f"Importing {Path(file).name}", ["captions", "import", self.archive, file])
-            self._after(job, self._reload)
+            title = f"Importing {Path(file).name}"
+            self.go_on(UnfinishedJob(title, ("captions", "import", self.archive), (str(Path(file).absolute()),)))
 
     def train(self, request: training.TrainRequest) -> None:
         """Fine-tunes the model in use on a folder of pairs."""
         start = self.model_folder() or BUNDLED
         config = training.train_config(request, start)
-        job = self._run(f"Training {request.name}", ["train", str(training.write_config(config))])
+        self._begin_training(config.output, [str(training.write_config(config))])
+
+    def resume_training(self, half_done: training.HalfDone) -> None:
+        """Goes on with a training that was cut off."""
+        self._begin_training(half_done.output, [str(half_done.config), "--resume"])
+
+    def _begin_training(self, output: Path, arguments: list[str]) -> None:
+        job = self.run(tr("Training {0}").format(output.name), ["train", *arguments], asks=True)
         self.training = job
         self.training_started.emit(job)
-        job.finished.connect(lambda: self._on_trained(job, config.output))
+        job.finished.connect(lambda: self._on_trained(job, output))
 
     def stop_training(self) -> None:
         """Stops a training; its state is kept."""
@@ -122,7 +149,7 @@ class ArchiveDesk(QObject):
         if not self._need_archive():
             return
         arguments = ["archive", "reembed", self.archive, "--model", folder, "--device", self._settings.value.device]
-        job = self._run(tr("Embedding the archive with {0}").format(Path(folder).name), arguments)
+        job = self.run(tr("Embedding the archive with {0}").format(Path(folder).name), arguments, asks=True)
         job.finished.connect(lambda: self._on_reembedded(job))
 
     def model_folder(self) -> str:
@@ -134,15 +161,40 @@ class ArchiveDesk(QObject):
         """Starts the engine's process anew."""
         self._start_engine()
 
-    # -- inside -----------------------------------------------------------------------------------------------------
-    def _run(self, title: str, arguments: list[str], *, reports: bool = True) -> Job:
-        job = Job(title, arguments, reports=reports)
+    def run(
+        self,
+        title: str,
+        arguments: list[str],
+        *,
+        reports: bool = True,
+        resume: UnfinishedJob | None = None,
+        asks: bool = False,
+    ) -> Job:
+        """Queues a ``lile`` command and tells what it warns of and how it fails; see `Job`."""
+        job = Job(title, arguments, reports=reports, resume=resume, asks=asks)
         job.warned.connect(self.notice)
         job.finished.connect(lambda: self.notice.emit(job.notice) if job.notice is not None else None)
         self._jobs.add(job)
         return job
 
-    def _after(self, job: Job, then: Any) -> None:
+    def look_again(self) -> None:
+        """Counts and slides as they stand now: something in the archive was changed that questions need not wait
+        for. What was found before stays."""
+        info = self._client.info
+        if info is None or info.archive is None:
+            return
+        ticket = self._client.ask("listing the archive", questions.archive_question())
+        ticket.answered.connect(lambda now: self._on_looked(info, now))
+        ticket.failed.connect(self.notice)
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+    def _on_looked(self, info: EngineInfo, now: tuple[ArchiveStatus, list[SlideRow]] | None) -> None:
+        if now is not None and self._client.info is info:
+            status, rows = now
+            self._client.info = replace(info, archive=status)
+            self._tell_ready(self._client.info, rows)
+
+    def _after(self, job: Job, then: Callable[[], object]) -> None:
         # What a stopped job had finished is in the archive too, so it is loaded whatever the end.
         job.finished.connect(lambda: then() if job.state in (JobState.DONE, JobState.CANCELLED) else None)
 

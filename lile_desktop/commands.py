@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QDialog, QFileDialog, QMainWindow
 
 from lile_desktop.archive_desk import ArchiveDesk
+from lile_desktop.archive_questions import OwnArchiveDialog, Place, confirm_closing, is_archive
 from lile_desktop.captioned import captioned
 from lile_desktop.dialogs import PropertiesDialog, SettingsDialog, ask_mpp
 from lile_desktop.notices import Level, Notice
@@ -107,11 +108,40 @@ class Commands(QObject):
         if folder:
             self._archive.new_archive(folder)
 
+    def own_archive(self) -> None:
+        """Makes or opens an archive of the user's own."""
+        self._ask_for_archive(demo_too=False, then=lambda: None)
+
+    def _in_own_archive(self, then: Callable[[], object]) -> None:
+        """Does something that adds slides; before it own slides go into the demo archive, the user is asked, once."""
+        if self._archive.is_demo and not self._settings.value.demo_takes_slides:
+            self._ask_for_archive(demo_too=True, then=then)
+        else:
+            then()
+
+    def _ask_for_archive(self, *, demo_too: bool, then: Callable[[], object]) -> None:
+        dialog = OwnArchiveDialog(self._settings.value.own_archive, self._window, demo_too=demo_too)
+        if dialog.exec() != QDialog.DialogCode.Accepted:
+            return
+        if dialog.place is Place.DEMO:
+            self._settings.update(demo_takes_slides=True)
+            then()
+        elif is_archive(dialog.folder):
+            self._archive.use_archive(dialog.folder)
+            then()
+        else:
+            self._archive.new_archive(dialog.folder, then)
+
+    def may_close(self, titles: Sequence[str]) -> bool:
+        """Asks whether the work that is under way may stop."""
+        return not titles or confirm_closing(titles, self._window)
+
     def index_slides(self) -> None:
         """Chooses slides to add to the archive."""
         paths = self._choose_slides(tr("Index slides"))
         if paths:
-            without_scale(self._desk.readers, self, paths, partial(self._index, paths))
+            ask = partial(without_scale, self._desk.readers, self, paths, partial(self._index, paths))
+            self._in_own_archive(ask)
 
     def _index(self, paths: list[str], unknown: list[SlideInfo]) -> None:
         """Asks for the scales that no file says and nobody gave yet; who does not say one leaves that slide out."""
@@ -132,7 +162,7 @@ class Commands(QObject):
         if entry.info.mpp is None:
             self.give_mpp(self.index_this)
             return
-        self._archive.index([entry.path], entry.info.mpp)
+        self._in_own_archive(partial(self._archive.index, [entry.path], entry.info.mpp))
 
     def use_model(self) -> None:
         """Chooses the folder of another model: LILE or of the CLIP family."""

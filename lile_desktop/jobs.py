@@ -20,6 +20,7 @@ from lile_desktop.notices import Level, Notice
 from lile_desktop.text import tr
 from lile_engine.priority import JOBS
 from lile_engine.progress import Progress
+from lile_engine.unfinished import UnfinishedJob
 
 # A console program on Windows does not hear a polite request, so it would only wait there.
 CLOSING_MS = 3_000
@@ -130,11 +131,20 @@ class Job(QObject):
     finished = Signal()
 
     def __init__(
-        self, title: str, arguments: Sequence[str], parent: QObject | None = None, *, reports: bool = True
+        self,
+        title: str,
+        arguments: Sequence[str],
+        parent: QObject | None = None,
+        *,
+        reports: bool = True,
+        resume: UnfinishedJob | None = None,
+        asks: bool = False,
     ) -> None:
-        """``reports`` is False for a short command that has no progress to tell."""
+        """``reports`` is False for a short command that has no progress to tell. ``resume`` is how the next start can
+        go on with it where it is cut off; ``asks``: closing the window while it runs is asked about, as with that."""
         super().__init__(parent)
         self.title, self.arguments = title, tuple(arguments)
+        self.resume, self.asks = resume, asks or resume is not None
         self.state = JobState.WAITING
         self.result: dict[str, Any] = {}
         self.notice: Notice | None = None
@@ -248,6 +258,7 @@ class JobQueue(QObject):
         super().__init__(parent)
         self._waiting: deque[Job] = deque()
         self.running: Job | None = None
+        self.closing = False  # jobs end because the program does
 
     def add(self, job: Job) -> Job:
         """Starts ``job``, or queues it behind the one that runs."""
@@ -264,6 +275,7 @@ class JobQueue(QObject):
 
     def stop_all(self) -> None:
         """Cancels everything (the program is closing) and waits a little for the child to end."""
+        self.closing = True
         running = self.running
         for job in reversed(self.jobs()):
             job.cancel()

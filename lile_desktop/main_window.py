@@ -12,21 +12,24 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplicat
 from PySide6.QtWidgets import QApplication, QLineEdit, QMainWindow, QMenu, QVBoxLayout, QWidget
 
 from lile_desktop.actions import ActionRegistry
+from lile_desktop.archive_actions import ArchiveActions
 from lile_desktop.archive_desk import BUNDLED, ArchiveDesk
+from lile_desktop.archive_keeping import ArchiveKeeper
 from lile_desktop.asker import Asker
 from lile_desktop.bookmarks import FILE_NAME as BOOKMARKS_FILE
 from lile_desktop.bookmarks import Bookmarks
 from lile_desktop.commands import Commands
+from lile_desktop.cut_off import CutOffJobs
 from lile_desktop.engine_client import EngineClient
 from lile_desktop.jobs import Job, JobQueue
 from lile_desktop.logs import take_crash_report
-from lile_desktop.notices import Level, Notice
+from lile_desktop.notices import Level, Notice, Offer
 from lile_desktop.pages import Pages
 from lile_desktop.panels.jobs_bar import JobsBar
 from lile_desktop.panels.notice_bar import NoticeBar, open_log_folder
 from lile_desktop.panels.status_line import StatusLine
 from lile_desktop.panels.viewer_page import ViewerPage
-from lile_desktop.settings import SettingsStore, with_recent
+from lile_desktop.settings import SettingsStore, with_recent, without_places
 from lile_desktop.slide_desk import SlideDesk
 from lile_desktop.slide_list import SlideEntry, is_scale_typed
 from lile_desktop.text import tr
@@ -70,6 +73,8 @@ class MainWindow(QMainWindow):
         self.desk = SlideDesk(self.readers, self)
         self.asker = Asker(self.client, self.desk.path_of, self)
         self.archive = ArchiveDesk(self.client, self.jobs, settings, self)
+        self.keeper = ArchiveKeeper(self.archive, self.client, self)
+        self.cut_off = CutOffJobs(self.jobs, self)
         self.view = SlideView(self.readers, cache_bytes=settings.value.cache_mb * 2**20)
         self.panes = Panes(self.view, self.readers, self.desk.open_infos, self.desk.slides)
         self.slide_menu = SlideMenu(self.view, kept_classes(settings.value.region_classes))
@@ -116,11 +121,15 @@ class MainWindow(QMainWindow):
         bind("archive_open", commands.open_archive)
         bind("archive_new", commands.new_archive)
         bind("archive_demo", partial(self.archive.use_archive, ""))
+        bind("archive_own", commands.own_archive)
         bind("archive_index", commands.index_slides)
         bind("archive_index_this", commands.index_this)
         bind("captions_import", commands.import_captions)
         bind("model_use", commands.use_model)
         bind("model_bundled", partial(self.archive.use_model, BUNDLED))
+        self.archive_actions = ArchiveActions(
+            self, self.registry, self.keeper, self._chosen_rows, self._archive_rows, self.open_slides
+        )
         for name in TOOLS:
             bind(f"tool_{name}", partial(view.set_tool, name))
         bind("restart_engine", self.archive.restart_engine)
@@ -167,8 +176,9 @@ class MainWindow(QMainWindow):
 
         page = ArchivePage(self.registry)
         page.open_asked.connect(lambda path: self.open_slides([path]))
+        page.selection_changed.connect(self.archive_actions.enable)
         if self._archive_shown is not None:
-            page.show_archive(*self._archive_shown)
+            page.show_archive(*self._archive_shown, demo=self.archive.is_demo)
         return page
 
     def _make_training_page(self) -> QWidget:
@@ -180,6 +190,7 @@ class MainWindow(QMainWindow):
         page.train_asked.connect(self._train)
         page.cancel_asked.connect(self.archive.stop_training)
         page.use_asked.connect(self.archive.use_model)
+        page.resume_asked.connect(self.archive.resume_training)
         if self.client.info is not None:
             page.show_model(self.client.info.model.name)
         return page
@@ -195,7 +206,7 @@ class MainWindow(QMainWindow):
         return cast("TrainingPage", self.pages.page(TRAINING))
 
     def _connect(self) -> None:
-        for source in (self.desk, self.asker, self.archive, self.client, self.viewer):
+        for source in (self.desk, self.asker, self.archive, self.keeper, self.client, self.viewer):
             source.notice.connect(self.notices.show_notice)
         self.view.files_dropped.connect(self.open_slides)
         self.panes.files_dropped.connect(self.open_slides)
@@ -211,6 +222,9 @@ class MainWindow(QMainWindow):
         self.viewer.mpp_wanted.connect(self.commands.give_mpp)
         self.client.state_changed.connect(lambda _state: self._on_engine())
         self.client.loaded.connect(lambda _info: self._on_engine())
+        self.page.slides.selection_changed.connect(self.archive_actions.enable)
+        self.keeper.going.connect(self._let_go)
+        self.keeper.gone.connect(self._on_gone)
         self.archive.ready.connect(self._on_archive)
         self.archive.demo_ready.connect(self._on_demo)
         self.archive.training_started.connect(self._on_training)
@@ -238,6 +252,24 @@ class MainWindow(QMainWindow):
     def _begin_engine(self) -> None:
         if self._open:
             self.archive.begin()
+            self._offer_to_go_on()
+
+    def _offer_to_go_on(self) -> None:
+        """Work that was cut off the last time is offered once."""
+        left = self.cut_off.look()
+        if left:
+            titles = "\n".join(job.title for job in left)
+            sentence = (
+                tr("{0} was cut off the last time; what was done by then is kept.").format(left[0].title)
+                if len(left) == 1
+                else tr("{0} jobs were cut off the last time; what was done by then is kept.").format(len(left))
+            )
+            offer = Offer(tr("Go on"), tr("Go on where it stopped"), self._go_on)
+            self.notices.show_notice(Notice(sentence, titles if len(left) > 1 else "", Level.WARNING, offer))
+
+    def _go_on(self) -> None:
+        for job in self.cut_off.take():
+            self.archive.go_on(job)
 
     def shut_down(self) -> None:
         """Ends every process of the window; a second call does nothing."""
@@ -246,10 +278,14 @@ class MainWindow(QMainWindow):
             self.warm_up.close()
             self.viewer.close()
             self.jobs.stop_all()
+            self.cut_off.close()
             self.client.stop()
             self.readers.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
+        if self._open and not self.commands.may_close([job.title for job in self.jobs.jobs() if job.asks]):
+            event.ignore()
+            return
         geometry = bytes(self.saveGeometry().data()).hex()
         paths = [entry.path for entry in self.desk.slides.entries()]
         shown = self.desk.current.path if self.desk.current is not None else ""
@@ -310,6 +346,7 @@ class MainWindow(QMainWindow):
 
     def _show_page(self, number: int) -> None:
         self.pages.show_page(number)
+        self.archive_actions.enable()
 
     def _show_palette(self) -> None:
         from lile_desktop.palette import CommandPalette
@@ -399,8 +436,37 @@ class MainWindow(QMainWindow):
     def _on_archive(self, info: EngineInfo, rows: list[SlideRow]) -> None:
         self._archive_shown = info.archive, rows
         if self.pages.is_made(ARCHIVE):
-            self.archive_page.show_archive(info.archive, rows)
+            self.archive_page.show_archive(info.archive, rows, demo=self.archive.is_demo)
         self.viewer.set_archive(rows, self.archive.archive)
+        self.status.show_state(self.client.state, self.client.info)
+        self.archive_actions.enable()
+
+    def _archive_rows(self) -> list[SlideRow]:
+        return self._archive_shown[1] if self._archive_shown is not None else []
+
+    def _chosen_rows(self) -> list[SlideRow]:
+        """The slides of the archive that are selected: in its table while that is shown, else in the slide list."""
+        if self.pages.stack.currentIndex() == ARCHIVE:
+            return self.archive_page.selected()
+        infos = [entry.info for entry in self.page.slides.selected() if entry.info is not None]
+        chosen = {info.identity for info in infos}
+        return [row for row in self._archive_rows() if row.identity in chosen]
+
+    def _let_go(self, rows: Sequence[SlideRow]) -> None:
+        """Slides are about to be erased: nothing of them is kept or written here any more."""
+        paths = {row.path for row in rows}
+        for entry in self.desk.slides.entries():
+            if entry.path in paths or (entry.info is not None and entry.info.identity in {r.identity for r in rows}):
+                paths.add(entry.path)
+                self.desk.close(entry.path)
+        self.settings.update(**without_places(self.settings.value, paths))
+        self.cut_off.forget(paths)
+
+    def _on_gone(self, rows: Sequence[SlideRow]) -> None:
+        """What was found of erased slides is not shown any more."""
+        answer, gone = self.asker.answer, {row.identity for row in rows}
+        if answer is not None and any(hit.identity in gone for hit in (*answer.patches, *answer.captions)):
+            self.viewer.forget_answers()
 
     def _train(self, request: TrainRequest) -> None:
         self.settings.update(pairs_folder=str(request.pairs))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         RegionTiles,
         TileAttention,
     )
+    from lile_engine.archive.rows import SlideRow
     from lile_engine.retrieval.results import Hit, Kind
 
 CALL_SECONDS = 0.1  # no call may keep a typed query waiting for much longer
@@ -142,3 +143,20 @@ def slides_question() -> Steps:
     """The slides of the archive; returns a list of `SlideRow`."""
     rows = yield Call(worker.archive_slides, (), Priority.TYPED)
     return rows
+
+
+def archive_question() -> Steps:
+    """Counts and slides of the archive as they stand now; returns (status, rows), None without an archive."""
+    now = yield Call(worker.archive_now, (), Priority.TYPED)
+    return now
+
+
+def removal_question(slides: tuple[str, ...], cases: tuple[str, ...]) -> Steps:
+    """What removing slides (identities) and cases would take; returns (rows, number of captions)."""
+    rows: dict[int, SlideRow] = {}
+    captions = 0
+    for slide, case in [*((slide, None) for slide in slides), *((None, case) for case in cases)]:
+        taken, count = yield Call(worker.removal_of, (slide, case), Priority.TYPED)
+        rows.update({row.id: row for row in taken})
+        captions += count
+    return tuple(rows.values()), captions

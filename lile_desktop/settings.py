@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -22,6 +23,8 @@ class Settings:
 
     appearance: str = "system"  # "system", "light" or "dark"
     archive: str = ""  # folder of the archive in use; "" is the demo archive
+    own_archive: str = ""  # the user's own that was in use last
+    demo_takes_slides: bool = False  # own slides are added to the demo archive: the user was asked once
     device: str = "auto"  # "auto", "cpu" or "cuda"
     tile_mpp: float = 0.5
     tile_px: int = 224
@@ -75,6 +78,16 @@ def _fitting(value: Any, hint: Any, default: Any) -> Any:
 def with_recent(recent: tuple[str, ...], path: str) -> tuple[str, ...]:
     """``recent`` with ``path`` first, each path once, no more than `RECENT_LIMIT`."""
     return (path, *(p for p in recent if p != path))[:RECENT_LIMIT]
+
+
+def without_places(settings: Settings, paths: Collection[str]) -> dict[str, Any]:
+    """The fields that name slides or where they lie, without those at ``paths``."""
+    folders = {str(Path(path).parent) for path in paths}
+    return {
+        "open_slides": tuple(path for path in settings.open_slides if path not in paths),
+        "recent_slides": tuple(path for path in settings.recent_slides if path not in paths),
+        "last_folder": "" if settings.last_folder in folders else settings.last_folder,
+    }
 
 
 class SettingsStore(QObject):

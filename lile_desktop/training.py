@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,8 @@ from lile_desktop.text import tr
 from lile_engine.paths import models_dir, private_dir
 from lile_engine.training.config import DataSection, ModelSection, OptimSection, RunSection, TrainConfig, config_to_toml
 
+_STATE = "state.safetensors"  # as `lile train` names it, in a folder beside the model's
+_LONGEST_HEAD = 100_000_000
 SHORT = 100  # a training of fewer steps is a try
 
 
@@ -36,7 +40,46 @@ def suggested_name(taken: Iterable[str]) -> str:
 def model_names() -> tuple[str, ...]:
     """The names of the user's own models."""
     folder = models_dir()
-    return tuple(sorted(p.name for p in folder.iterdir() if p.is_dir())) if folder.is_dir() else ()
+    return (
+        tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.suffix != ".run")) if folder.is_dir() else ()
+    )
+
+
+@dataclass(frozen=True)
+class HalfDone:
+    """A training that was stopped or cut off: its name, where it goes and its configuration lies, the steps that are
+    done of all, and when it was saved last (seconds since 1970)."""
+
+    name: str
+    output: Path
+    config: Path
+    done: int
+    steps: int
+    saved: float
+
+
+def half_done() -> HalfDone | None:
+    """The training that was stopped last and can be gone on with, None without one."""
+    found = [one for path in models_dir().glob(f"*.run/{_STATE}") if (one := _half_done(path)) is not None]
+    return max(found, key=lambda one: one.saved, default=None)
+
+
+def _half_done(state: Path) -> HalfDone | None:
+    """What the state of a training says of it: a safetensors file, whose record stands in its JSON head."""
+    output = state.parent.with_name(state.parent.name.removesuffix(".run"))
+    config = output.with_name(f"{output.name}.toml")
+    try:
+        with state.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            head = json.loads(file.read(min(length, _LONGEST_HEAD)))
+        record = json.loads(head["__metadata__"]["record"])
+        steps, patience = record["config"]["optim"]["steps"], record["config"]["run"]["patience"]
+        done, stale = record["step"], record["stale"]
+        if not config.is_file() or not 0 < done < steps or 0 < patience <= stale:
+            return None
+        return HalfDone(output.name, output, config, done, steps, state.stat().st_mtime)
+    except (OSError, ValueError, KeyError, TypeError, struct.error):
+        return None
 
 
 def check_request(request: TrainRequest) -> str:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import (
     QAbstractTableModel,
+    QItemSelection,
+    QItemSelectionModel,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
+    QPoint,
     QSortFilterProxyModel,
     Qt,
     Signal,
 )
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
+    QLabel,
     QLineEdit,
+    QMenu,
     QStackedLayout,
     QTableView,
     QVBoxLayout,
@@ -34,8 +40,12 @@ if TYPE_CHECKING:
     from lile_engine.archive.rows import ArchiveStatus, SlideRow
 
 Index = QModelIndex | QPersistentModelIndex
-COLUMNS = ("Slide", "Case", "Organ", "Stain", "Tiles", "µm/px", "State", "Path")
+COLUMNS = ("Slide", "Case", "Organ", "Stain", "Tags", "Tiles", "µm/px", "State", "Path")
 NUMBERS = ("Tiles", "µm/px")
+ROW_ACTIONS = (
+    "archive_show", "", "archive_describe", "archive_undo", "archive_finish", "",
+    "archive_remove_slide", "archive_remove_case",
+)  # fmt: skip
 RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 
@@ -46,11 +56,19 @@ def row_texts(row: SlideRow) -> tuple[str, ...]:
         row.case or "–",
         row.organ or "–",
         row.stain or "–",
+        ", ".join(row.tags) or "–",
         f"{row.tiles:,}",
         f"{row.mpp:.3g}" if row.mpp else "–",
-        tr("complete") if row.complete else tr("not complete"),
+        state_text(row),
         row.path,
     )
+
+
+def state_text(row: SlideRow) -> str:
+    """Whether all tiles of a slide are there, and how many are not."""
+    if row.complete:
+        return tr("complete")
+    return tr("incomplete: {0:,} of {1:,} tiles").format(row.tiles, row.planned) if row.planned else tr("incomplete")
 
 
 class ArchiveTableModel(QAbstractTableModel):
@@ -92,6 +110,17 @@ class ArchiveTableModel(QAbstractTableModel):
         return None
 
 
+def row_menu(actions: ActionRegistry, parent: QWidget) -> QMenu:
+    """What can be done with slides of the archive that are selected."""
+    menu = QMenu(parent)
+    for name in ROW_ACTIONS:
+        if name:
+            menu.addAction(actions[name])
+        else:
+            menu.addSeparator()
+    return menu
+
+
 def status_texts(status: ArchiveStatus) -> tuple[str, str]:
     """Title and second line of the archive in use."""
     counts = f"{status.slides} slides, {status.cases} cases, {status.tiles:,} tiles, {status.captions:,} captions"
@@ -102,10 +131,33 @@ def status_texts(status: ArchiveStatus) -> tuple[str, str]:
     )
 
 
+class NoteLine(QWidget):
+    """A line about the archive with what can be done about it."""
+
+    def __init__(self, action: QAction) -> None:
+        super().__init__()
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.button = push_button(action.text(), action.toolTip(), action.trigger)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2 * GRID)
+        layout.addWidget(self.text, 1)
+        layout.addWidget(self.button)
+        self.hide()
+
+    def show_text(self, text: str) -> None:
+        """Shows the line; "" hides it."""
+        self.text.setText(text)
+        self.setVisible(bool(text))
+
+
 class ArchivePage(QWidget):
-    """``open_asked`` carries the path of a slide of the archive."""
+    """``open_asked`` carries the path of a slide of the archive; ``selection_changed`` tells that other rows are
+    selected."""
 
     open_asked = Signal(str)
+    selection_changed = Signal()
 
     def __init__(self, actions: ActionRegistry, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -142,6 +194,12 @@ class ArchivePage(QWidget):
         self.table.setAccessibleName(tr("Slides in the archive"))
         self.table.setToolTip(tr("Double-click a slide to open it"))
         self.table.activated.connect(self._open)
+        self.table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        self.table.customContextMenuRequested.connect(self._menu)
+        self.table.selectionModel().selectionChanged.connect(lambda *_: self.selection_changed.emit())
+        self._actions = actions
+        self.demo_note = NoteLine(actions["archive_own"])
+        self.incomplete_note = NoteLine(actions["archive_finish"])
 
         top = QHBoxLayout()
         top.setSpacing(GRID)
@@ -164,6 +222,8 @@ class ArchivePage(QWidget):
         layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, GRID)
         layout.setSpacing(2 * GRID)
         layout.addLayout(top)
+        layout.addWidget(self.demo_note)
+        layout.addWidget(self.incomplete_note)
         layout.addLayout(buttons)
         self._stack = QStackedLayout()
         layout.addLayout(self._stack, 1)  # before its first widget, which would be shown as a window of its own
@@ -174,8 +234,9 @@ class ArchivePage(QWidget):
         )
         self._stack.addWidget(self.table)
 
-    def show_archive(self, status: ArchiveStatus | None, rows: Sequence[SlideRow]) -> None:
-        """Shows an archive; None where there is none."""
+    def show_archive(self, status: ArchiveStatus | None, rows: Sequence[SlideRow], *, demo: bool = False) -> None:
+        """Shows an archive; None where there is none. Rows that were selected stay so."""
+        chosen = {row.identity for row in self.selected()}
         if status is None:
             self.title.setText(tr("No archive"))
             self.line.setText(tr("Open one, or make a new one from the Archive menu."))
@@ -183,8 +244,42 @@ class ArchivePage(QWidget):
             title, line = status_texts(status)
             self.title.setText(title)
             self.line.setText(line)
+        self.demo_note.show_text(
+            tr("This is the demo archive: its slides are drawn by the program. Your own belong into one of your own.")
+            if demo
+            else ""
+        )
+        half = [row for row in rows if not row.complete]
+        self.incomplete_note.show_text(
+            tr("{0} is incomplete: what was embedded is found, the rest is not.").format(half[0].name)
+            if len(half) == 1
+            else tr("{0} slides are incomplete: what was embedded is found, the rest is not.").format(len(half))
+            if half
+            else ""
+        )
         self.rows_model.set_rows(rows)
+        self.select(chosen)
         self._stack.setCurrentIndex(1 if rows else 0)
+
+    def selected(self) -> list[SlideRow]:
+        """The rows that are selected, from top to bottom."""
+        places = sorted(self.table.selectionModel().selectedRows(), key=lambda index: index.row())
+        return [self.rows_model.row(self._proxy.mapToSource(index).row()) for index in places]
+
+    def select(self, identities: Collection[str]) -> None:
+        """Selects the rows of slides."""
+        selection = QItemSelection()
+        for number in range(self.rows_model.rowCount()):
+            if self.rows_model.row(number).identity in identities:
+                index = self._proxy.mapFromSource(self.rows_model.index(number, 0))
+                selection.select(index, index)
+        flags = QItemSelectionModel.SelectionFlag
+        self.table.selectionModel().select(selection, flags.ClearAndSelect | flags.Rows)
+
+    def _menu(self, place: QPoint) -> None:
+        if self.selected():
+            menu = row_menu(self._actions, self)
+            menu.exec(self.table.viewport().mapToGlobal(place))
 
     def _open(self, index: QModelIndex) -> None:
         self.open_asked.emit(self.rows_model.row(self._proxy.mapToSource(index).row()).path)

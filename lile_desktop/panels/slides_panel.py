@@ -12,11 +12,18 @@ from lile_desktop.slide_list import SlideEntry, SlideListModel
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 
+MENU = (
+    "properties", "archive_index_this", "", "archive_describe", "archive_undo", "", "archive_remove_slide",
+    "archive_remove_case", "", "close_slide",
+)  # fmt: skip
+
 
 class SlidesPanel(QWidget):
-    """The list on the left. ``chosen`` carries the path of the slide to show."""
+    """The list on the left. ``chosen`` carries the path of the slide to show; ``selection_changed`` tells that other
+    slides are selected (Ctrl and Shift select several)."""
 
     chosen = Signal(str)
+    selection_changed = Signal()
 
     def __init__(self, model: SlideListModel, actions: ActionRegistry, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,7 +48,9 @@ class SlidesPanel(QWidget):
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.list.customContextMenuRequested.connect(self._menu)
+        self.list.setSelectionMode(QListView.SelectionMode.ExtendedSelection)
         self.list.selectionModel().currentChanged.connect(self._on_current)
+        self.list.selectionModel().selectionChanged.connect(lambda *_: self.selection_changed.emit())
 
         top = QHBoxLayout()
         top.addWidget(heading(tr("Slides")))
@@ -67,6 +76,11 @@ class SlidesPanel(QWidget):
         if index != self.list.currentIndex():
             self.list.setCurrentIndex(index)
 
+    def selected(self) -> list[SlideEntry]:
+        """The slides that are selected, from top to bottom."""
+        places = sorted(self.list.selectionModel().selectedIndexes(), key=lambda index: index.row())
+        return [index.data(Qt.ItemDataRole.UserRole) for index in places]
+
     def _show_state(self) -> None:
         self._stack.setCurrentIndex(1 if self._model.rowCount() else 0)
         self.filter.setVisible(self._model.rowCount() > 1)
@@ -79,8 +93,9 @@ class SlidesPanel(QWidget):
     def _menu(self, place: QPoint) -> None:
         index = self.list.indexAt(place)
         if index.isValid():
-            self.list.setCurrentIndex(index)
+            if not self.list.selectionModel().isSelected(index):
+                self.list.setCurrentIndex(index)
             menu = QMenu(self)
-            for name in ("properties", "archive_index_this", "close_slide"):
-                menu.addAction(self._actions[name])
+            for name in MENU:
+                menu.addAction(self._actions[name]) if name else menu.addSeparator()
             menu.exec(self.list.viewport().mapToGlobal(place))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QDateTime, QLocale, Qt, Signal
 from PySide6.QtWidgets import (
     QFileDialog,
     QGridLayout,
@@ -22,7 +22,7 @@ from lile_desktop.panels.loss_plot import LossPlot
 from lile_desktop.panels.parts import heading, icon_button, number_field, push_button, quiet, set_primary
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
-from lile_desktop.training import TrainRequest, check_request, model_names, suggested_name
+from lile_desktop.training import HalfDone, TrainRequest, check_request, half_done, model_names, suggested_name
 
 
 class TrainingPage(QWidget):
@@ -31,6 +31,7 @@ class TrainingPage(QWidget):
     train_asked = Signal(object)
     cancel_asked = Signal()
     use_asked = Signal(str)
+    resume_asked = Signal(object)  # HalfDone
 
     def __init__(self, taken_names: tuple[str, ...], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -96,6 +97,16 @@ class TrainingPage(QWidget):
             buttons.addWidget(button)
         buttons.addStretch(1)
 
+        self.half_done: HalfDone | None = None
+        self.half_text = QLabel()
+        self.half_text.setWordWrap(True)
+        self.resume_button = push_button(tr("Go on"), tr("Go on with it where it stopped"), self._resume)
+        self.half_line = QWidget()
+        half = QHBoxLayout(self.half_line)
+        half.setContentsMargins(0, 0, 0, 0)
+        half.setSpacing(2 * GRID)
+        half.addWidget(self.half_text, 1)
+        half.addWidget(self.resume_button)
         self.status = QLabel()
         self.status.setWordWrap(True)
         self.plot = LossPlot()
@@ -110,6 +121,7 @@ class TrainingPage(QWidget):
                 )
             )
         )
+        left.addWidget(self.half_line)
         left.addLayout(form)
         left.addWidget(self.problem)
         left.addLayout(buttons)
@@ -149,10 +161,12 @@ class TrainingPage(QWidget):
         self.use_button.setVisible(bool(self._output))
         set_primary(self.train_button, not self._output)
         self.problem.hide()
+        self._show_half_done(half_done())
 
     def show_running(self) -> None:
         """A training runs."""
         self._output = ""
+        self._show_half_done(None)
         self.plot.clear()
         self.status.setText(tr("Reading the pairs…"))
         self.train_button.hide()
@@ -184,6 +198,22 @@ class TrainingPage(QWidget):
     def restyle(self) -> None:
         """The theme has changed."""
         self.plot.restyle()
+
+    def _show_half_done(self, found: HalfDone | None) -> None:
+        """Offers a training that was stopped or cut off; None: there is none, or one runs."""
+        self.half_done = found
+        self.half_line.setVisible(found is not None)
+        if found is not None:
+            when = QLocale().toString(QDateTime.fromSecsSinceEpoch(int(found.saved)), QLocale.FormatType.ShortFormat)
+            self.half_text.setText(
+                tr("The training of {0} stopped after {1} of {2} steps ({3}).").format(
+                    found.name, found.done, found.steps, when
+                )
+            )
+
+    def _resume(self) -> None:
+        if self.half_done is not None:
+            self.resume_asked.emit(self.half_done)
 
     def _browse(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, tr("Folder of pairs"), self.folder.text())

@@ -89,7 +89,7 @@ def bare_window(world: World, qtbot: QtBot, qapp: object) -> Iterator[MainWindow
     settings.update(archive=str(world.demo.archive), results=12)
     apply_theme(qapp, LIGHT)  # type: ignore[arg-type]
     shown = MainWindow(settings)
-    qtbot.addWidget(shown)
+    qtbot.addWidget(shown, before_close_func=MainWindow.shut_down)  # jobs that run would be asked about
     shown.resize(1280, 800)
     shown.show()
     yield shown

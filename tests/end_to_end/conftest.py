@@ -56,7 +56,7 @@ def window(demo: Demo, qtbot: QtBot, qapp: object) -> Iterator[MainWindow]:
     settings.update(archive=str(demo.archive))
     apply_theme(qapp, LIGHT)  # type: ignore[arg-type]
     shown = MainWindow(settings)
-    qtbot.addWidget(shown)
+    qtbot.addWidget(shown, before_close_func=MainWindow.shut_down)
     shown.resize(1440, 900)
     shown.show()
     shown.begin([str(demo.slides[0])])

@@ -90,7 +90,7 @@ def _add_archive_actions(actions: argparse._SubParsersAction[argparse.ArgumentPa
     for fact in FACTS:
         kind = "words parted by ;" if fact == "tags" else "its new value"
         describe.add_argument(f"--{fact}", metavar="TEXT", help=f'{kind}; "" takes it away, without this it stays')
-    add_output_options(describe)
+    add_output_options(describe, progress=True)
     describe.set_defaults(run=_describe)
 
     remove = actions.add_parser("remove", help="remove a slide or a case for good")
@@ -98,7 +98,7 @@ def _add_archive_actions(actions: argparse._SubParsersAction[argparse.ArgumentPa
     what = remove.add_mutually_exclusive_group(required=True)
     what.add_argument("--slide", help="identity, name or path")
     what.add_argument("--case")
-    add_output_options(remove)
+    add_output_options(remove, progress=True)
     remove.set_defaults(run=_remove)
 
     copy = actions.add_parser("copy", help="copy it to another folder, checking it")
