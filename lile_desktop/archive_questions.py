@@ -118,21 +118,24 @@ class OwnArchiveDialog(QDialog):
 
 def removal_text(going: Going) -> tuple[str, str]:
     """What a removal takes, and what it leaves."""
+    one = len(going.rows) == 1
     name = slides_text(going.rows)
     if going.cases:
-        case = going.cases[0] if len(going.cases) == 1 else tr("{0} cases").format(len(going.cases))
-        name = tr("Case {0} ({1})").format(case, name) if len(going.cases) == 1 else f"{case} ({name})"
+        case = tr("case {0}").format(going.cases[0])
+        name = f"{case if len(going.cases) == 1 else tr('{0} cases').format(len(going.cases))} ({name})"
     parts = [tr("{0:,} tiles with their vectors").format(going.tiles)]
     if going.captions:
         parts.append(tr("1 caption") if going.captions == 1 else tr("{0:,} captions").format(going.captions))
-    parts.append(tr("regions and bookmarks drawn on it"))
+    parts.append(tr("regions and bookmarks"))
     parts.append(tr("training pairs, log lines and recent files that name it"))
     first = tr("Remove {0} from the archive for good?").format(name)
-    files = tr("The slide's file stays where it is") if len(going.rows) == 1 else tr("The slides' files stay")
-    rest = tr("These go: {0}.").format(", ".join(parts))
-    rest += "\n\n" + tr("{0}; it is closed here. This cannot be undone: index the slide again to have it back.").format(
-        files
+    rest = tr("These go: {0}.").format(", ".join(parts)) + "\n\n"
+    rest += (
+        tr("The slide's file stays where it is, and the slide is closed here.")
+        if one
+        else tr("The slides' files stay where they are, and the slides are closed here.")
     )
+    rest += " " + tr("This cannot be undone; indexing again brings back tiles only.")
     return first, rest
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lile_engine.slides import SlideInfo
 
 PICTURE_PX = 112
+FIELD_WIDTH, FIELD_HEIGHT = 160, 30
 LABEL_IMAGES = ("label", "macro")  # the label shows the patient's name, and a macro photo shows the label
 
 
@@ -86,9 +87,10 @@ class SettingsDialog(QDialog):
             (tr("Picture memory"), self.cache),
         )
         for row, (label, field) in enumerate(rows):
+            field.setFixedSize(FIELD_WIDTH, FIELD_HEIGHT)
             form.addWidget(QLabel(label), row, 0)
             form.addWidget(field, row, 1)
-        form.setColumnStretch(1, 1)
+        form.setColumnStretch(0, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * GRID, 2 * GRID, 2 * GRID, 2 * GRID)
         layout.setSpacing(2 * GRID)

@@ -244,11 +244,8 @@ class ArchivePage(QWidget):
             title, line = status_texts(status)
             self.title.setText(title)
             self.line.setText(line)
-        self.demo_note.show_text(
-            tr("This is the demo archive: its slides are drawn by the program. Your own belong into one of your own.")
-            if demo
-            else ""
-        )
+        note = tr("This is the demo archive: its slides are drawn by the program. Keep your own in another one.")
+        self.demo_note.show_text(note if demo else "")
         half = [row for row in rows if not row.complete]
         self.incomplete_note.show_text(
             tr("{0} is incomplete: what was embedded is found, the rest is not.").format(half[0].name)

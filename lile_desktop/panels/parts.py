@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
@@ -22,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lile_desktop.icons import blank, icon
+from lile_desktop.icons import are_loaded, blank, icon
 from lile_desktop.theme import GRID, small_font
 
 
@@ -81,8 +80,8 @@ def tool_button(action: QAction, *, text: bool = False) -> QToolButton:
 def icon_button(icon_name: str, name: str, tip: str, pressed: Callable[[], object]) -> QToolButton:
     """A flat button with an icon for something that is no action of its own."""
     button = QToolButton()
-    # The library of icons takes a quarter of a second to load: buttons made before the first frame get theirs after it.
-    button.setIcon(icon(icon_name) if "qtawesome" in sys.modules else blank())
+    # The font of the icons takes a while to load: buttons made before the first frame get theirs after it.
+    button.setIcon(icon(icon_name) if are_loaded() else blank())
     button.setIconSize(QSize(16, 16))
     button.setAccessibleName(name)
     button.setToolTip(tip)

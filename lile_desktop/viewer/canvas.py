@@ -353,6 +353,7 @@ class SlideCanvas(QWidget):
             self.update()
 
     def _repaint_all(self) -> None:
+        self._painted = None
         self._backdrop.invalidate()
         self.update()
 

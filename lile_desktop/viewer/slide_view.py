@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -252,7 +253,9 @@ class SlideView(SlideCanvas):
         wanted, self._corner_wanted = self._corner_wanted, chrome and self._corner_wanted
         painter = QPainter(image)
         painter.setFont(self.font())
+        budget, self._look.budget = self._look.budget, math.inf  # a picture shows all tiles as they should look
         self._paint(painter)
+        self._look.budget = budget
         painter.end()
         self._corner_wanted = wanted
         return image

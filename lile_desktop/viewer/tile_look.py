@@ -34,7 +34,8 @@ class TileLook:
         self._profile_on = False
         self._adjustment = AS_IT_IS
         self._before: tuple[Adjustment, bool] = (AS_IT_IS, False)
-        self._left = FRAME_BUDGET
+        self.budget = FRAME_BUDGET
+        self._left = self.budget
         self.unfinished = False  # the last frame showed tiles that do not look as they should yet
 
     @property
@@ -59,7 +60,7 @@ class TileLook:
 
     def begin_frame(self) -> None:
         """A frame begins, and with it a new budget of time."""
-        self._left = FRAME_BUDGET
+        self._left = self.budget
         self.unfinished = False
 
     def image_for(self, key: TileKey) -> QImage | None:

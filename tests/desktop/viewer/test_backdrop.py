@@ -75,10 +75,23 @@ def test_a_pan_at_full_scale_is_exact(qtbot: QtBot, view: SlideView) -> None:
 
 def test_colours_changed_are_shown_everywhere(qtbot: QtBot, view: SlideView) -> None:
     settle(qtbot, view)
+    view._look.budget = 1e-9  # seconds: one tile a frame, as on a machine that has no time for this one
     view.set_adjustment(Adjustment(brightness=0.4))
+    assert not view.is_sharp  # the frame on the screen has the old colours still
     settle(qtbot, view)
     kept = pixels(view.picture(chrome=False))
     assert_alike(kept, fresh(view))
+
+
+def test_a_picture_has_the_new_colours_at_once(qtbot: QtBot, view: SlideView) -> None:
+    settle(qtbot, view)
+    before = pixels(view.picture(chrome=False))
+    view._look.budget = 1e-9
+    view.set_adjustment(Adjustment(brightness=0.4))
+    taken = pixels(view.picture(chrome=False))
+    settle(qtbot, view)
+    assert_alike(taken, fresh(view))
+    assert (taken != before).any()
 
 
 def test_views_of_one_scale_differ_by_whole_pixels() -> None:
