@@ -44,6 +44,7 @@ def private_dir(path: Path, group: int | None = None) -> Path:
         group = archive_group(missing[-1].parent)
     for folder in reversed(missing):
         folder.mkdir(mode=0o700, exist_ok=True)
+        _leave_to_owner(folder, folder.parent)
         if group is not None and sys.platform != "win32":
             os.chown(folder, -1, group)
             folder.chmod(0o2770)  # set-group-id: what is made inside belongs to the group
@@ -55,6 +56,7 @@ def open_private(path: Path, flags: int, group: int | None = None) -> int:
     handle = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o600)
     if flags & os.O_CREAT:
         _share(handle, archive_group(path.parent) if group is None else group)
+        _leave_to_owner(handle, path.parent)
     return handle
 
 
@@ -80,11 +82,24 @@ def _share(handle: int, group: int | None) -> None:
 def archive_group(folder: Path) -> int | None:
     """The id of the group that shares the archive ``folder`` lies in (it is told by the mode of the database);
     None outside of archives and in one that is its owner's alone."""
+    stat = _database_stat(folder)
+    return stat.st_gid if stat and sys.platform != "win32" and stat.st_mode & 0o060 == 0o060 else None
+
+
+def _database_stat(folder: Path) -> os.stat_result | None:
     for place in (folder, *folder.parents[:_ARCHIVE_DEPTH]):
         with contextlib.suppress(OSError):
-            stat = (place / ARCHIVE_DATABASE).stat()
-            return stat.st_gid if sys.platform != "win32" and stat.st_mode & 0o060 == 0o060 else None
+            return (place / ARCHIVE_DATABASE).stat()
     return None
+
+
+def _leave_to_owner(made: int | Path, folder: Path) -> None:
+    """What the superuser makes in somebody's archive belongs to whom the archive belongs, as SQLite does it too; else
+    its owner could not read it."""
+    if sys.platform != "win32" and os.geteuid() == 0:
+        stat = _database_stat(folder)
+        if stat is not None and stat.st_uid != 0:
+            os.chown(made, stat.st_uid, -1)
 
 
 def models_dir() -> Path:

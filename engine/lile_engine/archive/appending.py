@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lile_engine.archive.rows import Bools, CaptionRow, Floats, Ids, Kind
-from lile_engine.archive.store import StoreAppender, read_records, token_path, vector_path
+from lile_engine.archive.store import StoreAppender, read_scattered, token_path, vector_path
 from lile_engine.archive.tokens import pack_tokens, token_bytes
 from lile_engine.errors import ArchiveError
 from lile_engine.model.protocol import ModelIdentity
@@ -96,16 +96,15 @@ class SegmentWriter:
                 " WHERE t.store_id = ? ORDER BY caption_id",
                 (store,),
             ).fetchall()
-            kept = [row for row in rows if row[0] not in removed]
-            vectors = [read_records(vector_path(self._folder, store), width, row[1], 1) for row in kept]
-            tokens = [read_records(token_path(self._folder, store), record, row[2], row[3]) for row in kept]
+            kept = np.array([row for row in rows if row[0] not in removed], np.int64).reshape(-1, 4)
+            ids, slots, firsts, lengths = kept.T
+            vectors = read_scattered(vector_path(self._folder, store), width, slots)
+            places = [np.arange(first, first + length) for first, length in zip(firsts, lengths, strict=True)]
+            tokens = read_scattered(token_path(self._folder, store), record, np.concatenate([ids[:0], *places]))
             self._db.execute("DELETE FROM stores WHERE id = ?", (store,))
-            if kept:
-                ids = np.array([row[0] for row in kept], np.int64)
-                floats = np.concatenate(vectors).view("<f4").astype(np.float32, copy=False)
-                self.append_records(
-                    space, "caption", None, ids, floats, np.concatenate(tokens), [row[3] for row in kept]
-                )
+            if len(kept):
+                floats = vectors.view("<f4").astype(np.float32, copy=False)
+                self.append_records(space, "caption", None, ids, floats, tokens, lengths.tolist())
 
     def _appender_for(self, space: int, kind: Kind, slide: int | None) -> StoreAppender:
         key = (space, kind, slide)

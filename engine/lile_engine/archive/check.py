@@ -23,6 +23,7 @@ from lile_engine.errors import ArchiveError
 from lile_engine.progress import ProgressCallback, ProgressMeter, no_progress
 
 Level = Literal["note", "problem"]
+_LOOKS = 5
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,19 @@ def check_archive(folder: Path, *, repair: bool = False, progress: ProgressCallb
         reading = db.ReadConnection(folder)
         try:
             check_version(reading.connection, str(folder))
-            return _Check(folder, reading.connection, progress).report()
+            for _ in range(_LOOKS):
+                before = _committed(reading.connection)
+                report = _Check(folder, reading.connection, progress).report()
+                if report.clean or _committed(reading.connection) == before:
+                    break  # else a writer was at work, and what seemed to be missing may just have been removed
+            return report
         finally:
             reading.close()
+
+
+def _committed(connection: sqlite3.Connection) -> int:
+    """A number that changes with every commit of another connection."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
 
 def _repair(folder: Path, progress: ProgressCallback) -> CheckReport:
@@ -208,7 +219,7 @@ class _Check:
 
     def _leftovers(self) -> Iterator[Finding]:
         named = {str(row[0]) for row in self._db.execute("SELECT id FROM stores")}
-        for path in sorted((self._folder / db.VECTORS).iterdir()):
+        for path in sorted((self._folder / db.VECTORS).glob("*")):
             if path.stem not in named:
                 yield Finding("note", "leftover", f"{db.VECTORS}/{path.name}", "no row names this file")
 
@@ -220,12 +231,15 @@ class _Check:
             name = f"{kind}-{space}"
             described = IndexFile.read(folder / f"{name}.json")
             wanted = load_segments(self._db, space, kind).runs()
+            whole = described is not None and file_is_whole(folder, described, thorough=True)
+            while not whole and (now := IndexFile.read(folder / f"{name}.json")) != described:  # a writer saved it
+                described, whole = now, now is not None and file_is_whole(folder, now, thorough=True)
             if described is None:
                 if db.get_meta(self._db, f"index_{name}") and wanted:
                     yield Finding("problem", "index", f"{db.INDEX}/{name}", "the search index is missing or unreadable")
                 elif wanted:
                     yield Finding("note", "index", f"{db.INDEX}/{name}", "the search index was never saved")
-            elif not file_is_whole(folder, described, thorough=True):
+            elif not whole:
                 yield Finding("problem", "index", f"{db.INDEX}/{name}", "the search index is damaged or missing")
             elif described.generation > generation:
                 yield Finding(
@@ -236,3 +250,11 @@ class _Check:
                 behind = count(subtract(wanted, list(described.live)))
                 if behind:
                     yield Finding("note", "index", f"{db.INDEX}/{name}", f"the search index lacks {behind} new vectors")
+                gone = count(subtract(list(described.live), wanted))
+                if gone:
+                    yield Finding(
+                        "note",
+                        "index",
+                        f"{db.INDEX}/{name}",
+                        f"the search index still has {gone} vectors that are gone",
+                    )

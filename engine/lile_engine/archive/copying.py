@@ -21,7 +21,12 @@ from lile_engine.errors import ArchiveError
 from lile_engine.paths import open_private, private_dir
 from lile_engine.progress import ProgressCallback, ProgressMeter, no_progress
 
+_TRIES = 5  # a writer that removes something takes it away under the hand
 _MARK = "copying.lock"  # held while the copy is being made; whoever finds it free may delete what lies beside it
+
+
+class _Changed(Exception):
+    """The source lacks a file that it had when its rows were read."""
 
 
 def copy_archive(source: Path, target: Path, *, progress: ProgressCallback = no_progress) -> int:
@@ -43,12 +48,21 @@ def copy_archive(source: Path, target: Path, *, progress: ProgressCallback = no_
         try:
             for folder in (db.VECTORS, db.INDEX):
                 private_dir(temporary / folder)
-            size = _copy(source, temporary, progress)
+            for tries_left in reversed(range(_TRIES)):
+                try:
+                    size = _copy(source, temporary, progress)
+                    break
+                except _Changed as error:
+                    if not tries_left:
+                        raise ArchiveError(str(error)) from error
+            for made in (temporary / db.VECTORS, temporary / db.INDEX, temporary):
+                sync_dir(made)
             lock.release()
-            (temporary / _MARK).unlink()
             if target.exists():
                 target.rmdir()
             os.replace(temporary, target)
+            (target / _MARK).unlink()  # last: a copy that was cut off before is known by it
+            sync_dir(target)
             sync_dir(target.parent)
         except BaseException:
             lock.release()
@@ -74,6 +88,11 @@ def _make_way(temporary: Path) -> None:
 
 
 def _copy(source: Path, target: Path, progress: ProgressCallback) -> int:
+    for folder in (db.VECTORS, db.INDEX):  # of an attempt before
+        for path in (target / folder).iterdir():
+            path.unlink()
+    (target / db.DATABASE).unlink(missing_ok=True)
+    _copy_index(source / db.INDEX, target / db.INDEX)  # first: it may be behind the rows, never ahead of them
     reading = db.ReadConnection(source)
     try:
         check_version(reading.connection, str(source))
@@ -88,7 +107,6 @@ def _copy(source: Path, target: Path, progress: ProgressCallback) -> int:
             copy.close()
     finally:
         reading.close()
-    _copy_index(source / db.INDEX, target / db.INDEX)
     if (source / SLIDE_FILES).is_dir():
         shutil.copytree(source / SLIDE_FILES, target / SLIDE_FILES)
         for root, _, files in os.walk(target / SLIDE_FILES):
@@ -124,7 +142,7 @@ def _copy_stores(source: Path, target: Path, rows: sqlite3.Connection, progress:
 def _copy_ranges(source: Path, target: Path, ranges: list[tuple[int, int, int]], archive: Path) -> int:
     total = 0
     if not source.exists():
-        raise ArchiveError(
+        raise _Changed(
             f"The archive {archive} changed while it was copied, or lacks {source.name}; run `lile archive check` on "
             "it and copy it again."
         )

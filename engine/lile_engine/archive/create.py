@@ -85,6 +85,11 @@ def _group_number(group: str) -> int:
     import grp
 
     try:
-        return grp.getgrnam(group).gr_gid
+        number = grp.getgrnam(group).gr_gid
     except KeyError:
         raise ArchiveError(f"There is no group {group} on this computer; `getent group` lists them.") from None
+    if os.geteuid() != 0 and number not in {os.getegid(), *os.getgroups()}:
+        raise ArchiveError(
+            f"You are not in the group {group}; have yourself added to it and log in again, or ask one who is."
+        )
+    return number

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
+
 from lile_engine.archive.filesystem import network_type
-from lile_engine.archive.rows import CaptionRow, RunRecord, RunSlide, SlideRow
+from lile_engine.archive.rows import CaptionRow, Ids, Kind, RunRecord, RunSlide, SlideRow
 from lile_engine.errors import ArchiveError
 from lile_engine.model.protocol import ModelIdentity
 from lile_engine.paths import ARCHIVE_DATABASE, open_private
@@ -84,20 +86,17 @@ def empty_log(connection: sqlite3.Connection) -> None:
 
 
 class ReadConnection:
-    """A connection for reading. Where SQLite cannot share the file (read-only disk, network share) it reads a private
-    copy of the database, which is small beside the vectors; ``follows`` is False then: later commits stay unseen."""
+    """A connection for reading. Where SQLite cannot share the file (read-only disk, network share, a folder that only
+    others may write) it reads a private copy of the database, which is small beside the vectors; later commits stay
+    unseen then."""
 
     def __init__(self, folder: Path) -> None:
         path = database_path(folder)
         self._copy: Path | None = None
-        self.follows = True
-        if network_type(folder) is None and os.access(folder, os.W_OK):
-            self.connection = _connect(path, "mode=ro")
-            return
-        self.follows = False
-        wal = path.with_name(path.name + "-wal")
-        if network_type(folder) is None and not (wal.exists() and wal.stat().st_size):
-            self.connection = _connect(path, "mode=ro&immutable=1")
+        if network_type(folder) is None and os.access(
+            folder, os.W_OK, effective_ids=os.access in os.supports_effective_ids
+        ):
+            self.connection = _connect(path)
             return
         self._copy = Path(tempfile.mkdtemp(prefix="lile-archive-"))  # mode 0700
         try:
@@ -112,8 +111,8 @@ class ReadConnection:
             shutil.rmtree(self._copy, ignore_errors=True)
 
 
-def _connect(path: Path, options: str) -> sqlite3.Connection:
-    uri = f"file:{quote(str(path.resolve()))}?{options}"
+def _connect(path: Path) -> sqlite3.Connection:
+    uri = f"file:{quote(str(path.resolve()))}?mode=ro"
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
 
 
@@ -151,6 +150,13 @@ def get_meta(connection: sqlite3.Connection, key: str, default: str = "") -> str
 def set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
     """Sets a value of the table ``meta``."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def new_ids(connection: sqlite3.Connection, kind: Kind, number: int) -> Ids:
+    """Ids never used before, in one run."""
+    first = int(get_meta(connection, f"next_{kind}", "1"))
+    set_meta(connection, f"next_{kind}", str(first + number))
+    return np.arange(first, first + number)
 
 
 def model_json(identity: ModelIdentity) -> str:
@@ -205,6 +211,12 @@ def slide_row(row: tuple[Any, ...], complete: bool = False, planned: int = 0) ->
     *plain, tags, tiles = row
     values = dict(zip((field.name for field in fields(SlideRow)), plain, strict=False))
     return SlideRow(**values, tags=tuple(json.loads(tags)), tiles=tiles, complete=complete, planned=planned)
+
+
+def slide_by_identity(connection: sqlite3.Connection, identity: str) -> SlideRow | None:
+    """The row of a slide, found by the index over identities."""
+    found = connection.execute(f"SELECT {SLIDE_COLUMNS} FROM slides WHERE identity = ?", (identity,)).fetchone()
+    return slide_row(found) if found else None
 
 
 def caption_row(row: tuple[Any, ...]) -> CaptionRow:

@@ -142,12 +142,14 @@ def clear_errors(name: str) -> Iterator[None]:
     """Turns what the disk and SQLite say into an `ArchiveError` a person can act on."""
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
         raise explained(name, error) from error
 
 
-def explained(name: str, error: sqlite3.Error | OSError) -> ArchiveError:
+def explained(name: str, error: sqlite3.Error | OSError | UnicodeDecodeError) -> ArchiveError:
     """What the disk or SQLite said of the archive ``name``, as an `ArchiveError` a person can act on."""
+    if isinstance(error, UnicodeDecodeError):  # in SQLite's own words on tables that make no sense
+        return ArchiveError(f"The database of the archive {name} is damaged; restore it from a copy.")
     if isinstance(error, OSError):
         text, code = error.strerror or str(error), errno.errorcode.get(error.errno or 0, "")
     else:
@@ -157,8 +159,15 @@ def explained(name: str, error: sqlite3.Error | OSError) -> ArchiveError:
             f"The disk of the archive {name} is full; free some space and run the command again: "
             "what was committed is kept."
         )
-    if code in {"EROFS", "EACCES", "EPERM", "SQLITE_READONLY", "SQLITE_READONLY_DBMOVED", "SQLITE_PERM"}:
+    if code in {"EACCES", "EPERM", "SQLITE_PERM"}:
+        return ArchiveError(f"The archive {name} is closed to you; ask its owner to let you in, or use a copy.")
+    if code in {"EROFS", "SQLITE_READONLY", "SQLITE_READONLY_DBMOVED"}:
         return ArchiveError(f"The archive {name} cannot be written: its disk or folder is read-only for you.")
+    if code == "ENOENT":
+        return ArchiveError(
+            f"A file of the archive {name} is missing, or was taken away while it was read; try again, and if it stays "
+            "so run `lile archive check` on it."
+        )
     if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return ArchiveError(f"The archive {name} is busy in another program; try again in a moment.")
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):

@@ -22,6 +22,17 @@ def note_path(connection: sqlite3.Connection, slide_id: int, path: str) -> None:
     )
 
 
+def unchanged(connection: sqlite3.Connection, row: SlideRow) -> int | None:
+    """The id of a slide of which ``row`` says nothing new, None otherwise."""
+    found = connection.execute(
+        "SELECT id FROM slides JOIN slide_paths USING (identity, path) WHERE identity = ?1 AND path = ?2 AND name = ?3"
+        ' AND COALESCE(?4 = mpp, ?4 IS NULL) AND COALESCE(?5 = "case", ?5 IS NULL) AND COALESCE(?6 = organ, ?6 IS NULL)'
+        " AND COALESCE(?7 = stain, ?7 IS NULL) AND ?8 IN (tags, '[]')",
+        (row.identity, row.path, row.name, row.mpp, row.case, row.organ, row.stain, json.dumps(row.tags)),
+    ).fetchone()
+    return int(found[0]) if found else None
+
+
 def paths_of(connection: sqlite3.Connection) -> dict[str, set[str]]:
     """Every path that a slide was seen at, by its identity; none from tables that are older than that."""
     paths: dict[str, set[str]] = {}

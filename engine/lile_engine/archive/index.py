@@ -8,6 +8,7 @@ comparing the ids it has with the ids there are.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import threading
@@ -84,10 +85,11 @@ class HnswIndex:
     def load(self) -> bool:
         """Takes what is on disk, if it is whole. False: start from nothing."""
         with self._lock:
-            self._reset()
             described = IndexFile.read(self.description_path)
             if described is None or described.dim != self._dim or not file_is_whole(self._folder, described):
+                self._reset()
                 return False
+            self._reset()  # first: two of them would take twice the memory
             index = hnswlib.Index(space="ip", dim=self._dim)
             total = count(described.live) + count(described.dead)
             try:
@@ -102,12 +104,36 @@ class HnswIndex:
             self._set_live(list(described.live))
             return True
 
+    def behind(self, wanted: list[Run]) -> int:
+        """How many vectors `sync` would have to add."""
+        with self._lock:
+            return _work(self._live, self._dead, wanted)
+
+    def behind_on_disk(self, wanted: list[Run]) -> int | None:
+        """The same of what is on disk, by its description; None without one."""
+        described = IndexFile.read(self.description_path)
+        return None if described is None else _work(list(described.live), list(described.dead), wanted)
+
+    @property
+    def holds_deleted(self) -> bool:
+        """Whether vectors that were deleted are still in its memory, and would go to the disk with it."""
+        return bool(self._dead)
+
+    def holds_more(self, wanted: list[Run]) -> bool:
+        """Whether memory or disk may hold vectors other than ``wanted``, deleted ones too."""
+        with self._lock:
+            described = IndexFile.read(self.description_path)
+            known = (*described.live, *described.dead) if described is not None else ()
+            named = {described.file} if described is not None else set()
+            others = {path.name for path in self._folder.glob(f"{self._name}-*.hnsw*")} - named
+            return bool(others or subtract(merge([*self._live, *self._dead, *known]), wanted))
+
     def sync(self, wanted: list[Run], read: Callable[[list[Run]], Iterator[Piece]]) -> None:
         """Makes exactly ``wanted`` findable; ``read`` yields ids and vectors of the runs it is given."""
         with self._lock:
             gone = subtract(self._live, wanted)
             dead = merge([*self._dead, *gone])
-            if dead and count(dead) > _DEAD_SHARE * (self._number + count(self._dead)):
+            if _too_many(dead, self._live, self._dead):
                 self.changed += count(dead)
                 self._reset(keep_changed=True)
                 gone = []
@@ -122,7 +148,7 @@ class HnswIndex:
 
     def add(self, pieces: Sequence[Piece]) -> None:
         """Makes new vectors findable; within a piece the ids follow on each other."""
-        runs = merge((int(ids[0]), int(ids[-1]) + 1) for ids, _ in pieces)
+        runs = merge(run for ids, _ in pieces for run in _runs_of(ids))
         ids, vectors = (np.concatenate(column) for column in zip(*pieces, strict=True))
         with self._lock:
             self._include(runs, lambda _: iter([(ids, vectors)]))
@@ -133,8 +159,9 @@ class HnswIndex:
         self._reserve(self._number + count(self._dead) + count(new))
         for ids, vectors in read(new):
             self._index.add_items(vectors, ids)
-        self._set_live(merge([*self._live, *new]))
-        self.changed += count(new)
+            # Piece by piece: reading the next may fail, and what is in the graph must be known to be there.
+            self._set_live(merge([*self._live, *_runs_of(ids)]))
+            self.changed += len(ids)
 
     def rebuild(self, wanted: list[Run], read: Callable[[list[Run]], Iterator[Piece]]) -> None:
         """Builds it anew, so that nothing of a deleted vector is left."""
@@ -226,6 +253,23 @@ class HnswIndex:
             self._index.set_num_threads(self._threads)
         elif total > self._index.get_max_elements():
             self._index.resize_index(max(total, int(self._index.get_max_elements() * _ROOM)))
+
+
+def _runs_of(ids: Ids) -> list[Run]:
+    """Sorted ids as runs."""
+    cuts = [0, *(np.flatnonzero(np.diff(ids) != 1) + 1).tolist(), len(ids)]
+    return [(int(ids[start]), int(ids[stop - 1]) + 1) for start, stop in itertools.pairwise(cuts)]
+
+
+def _too_many(dead: list[Run], live: list[Run], dead_so_far: list[Run]) -> bool:
+    return bool(dead) and count(dead) > _DEAD_SHARE * (count(live) + count(dead_so_far))
+
+
+def _work(live: list[Run], dead: list[Run], wanted: list[Run]) -> int:
+    """How many vectors must be added to make an index of ``live`` and ``dead`` one of ``wanted``."""
+    if _too_many(merge([*dead, *subtract(live, wanted)]), live, dead):
+        return count(wanted)
+    return count(subtract(wanted, live))
 
 
 def file_is_whole(folder: Path, described: IndexFile, thorough: bool = False) -> bool:

@@ -58,6 +58,10 @@ class Archive(Protocol):
         """The slide of that identity, path (also one from here) or, if only one has it, name."""
         ...
 
+    def slide_by_identity(self, identity: str) -> SlideRow | None:
+        """The slide of that identity, its account of tiles aside: quick also where much is being written."""
+        ...
+
     def slide_matches(self, search_filter: SearchFilter) -> list[SlideRow]:
         """The slides that pass the filter (its region aside)."""
         ...
@@ -123,6 +127,10 @@ class WritableArchive(Archive, Protocol):
         """The same content lies at ``path`` too."""
         ...
 
+    def paths_of(self, identity: str) -> set[str]:
+        """Every path that the slide was seen at."""
+        ...
+
     def content_of(self, slide_id: int) -> tuple[str, int] | None:
         """(digest, mtime_ns) of the slide's whole file as `set_content` told, None where nothing was told."""
         ...
@@ -173,12 +181,15 @@ class WritableArchive(Archive, Protocol):
         """Prepares for the vectors of another model beside those in use; goes on where an earlier run stopped."""
         ...
 
-    def missing_vectors(self, kind: Kind) -> Ids:
-        """Ids of tiles or captions that lack a vector: the other model's while re-embedding, else this model's."""
+    def missing_vectors(self, kind: Kind, *, in_use: bool = False) -> Ids:
+        """Ids of tiles or captions that lack a vector: the other model's while re-embedding (unless those ``in_use``
+        are meant), else this model's."""
         ...
 
-    def put_vectors(self, kind: Kind, ids: Ids, vectors: Floats, tokens: Floats, mask: Bools | None = None) -> None:
-        """Stores vectors for tiles (of one slide) or captions that lack them."""
+    def put_vectors(
+        self, kind: Kind, ids: Ids, vectors: Floats, tokens: Floats, mask: Bools | None = None, *, in_use: bool = False
+    ) -> None:
+        """Stores vectors for tiles (of one slide) or captions that lack them, as `missing_vectors` names them."""
         ...
 
     def finish_reembedding(self) -> None:

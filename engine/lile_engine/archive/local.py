@@ -8,18 +8,19 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+from typing import Any, Self
 
 import numpy as np
 
 from lile_engine.archive import database as db
 from lile_engine.archive import history
 from lile_engine.archive.exact import best, exact_search
-from lile_engine.archive.filesystem import explained, folder_bytes
+from lile_engine.archive.filesystem import folder_bytes
 from lile_engine.archive.filters import from_here, inside, passing_captions, passing_slides
+from lile_engine.archive.guarding import guarded
 from lile_engine.archive.index import EF_SEARCH, HnswIndex, IndexFile, Piece
 from lile_engine.archive.lock import WriterLock, current_writer
 from lile_engine.archive.removal import Removal, choose
@@ -50,24 +51,6 @@ _WIDEN_BELOW = 20_000  # a search widened beyond this many candidates costs more
 _SAVE_FOR_OTHERS = 5_000  # a reader that had to add so many to the index saves it, if nobody writes
 _CHUNK = 16_384
 _SQL_CHUNK = 500
-
-A = TypeVar("A", bound="LocalArchive")
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def guarded(method: Callable[Concatenate[A, P], T]) -> Callable[Concatenate[A, P], T]:
-    """One call at a time, and errors of disk and SQLite as `ArchiveError`."""
-
-    @wraps(method)
-    def call(self: A, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        with self._lock:
-            try:
-                return method(self, *args, **kwargs)
-            except (sqlite3.Error, OSError) as error:
-                raise explained(str(self.folder), error) from error
-
-    return cast("Callable[Concatenate[A, P], T]", call)
 
 
 class LocalArchive:
@@ -183,6 +166,11 @@ class LocalArchive:
             self._slides_by.update({slide.identity: slide for slide in slides})
         return self._slides_by.get(os.path.abspath(name)) or self._slides_by.get(name)
 
+    @guarded
+    def slide_by_identity(self, identity: str) -> SlideRow | None:
+        """The slide of that identity, its account of tiles aside: quick also where much is being written."""
+        return db.slide_by_identity(self._db, identity)
+
     def slide_matches(self, search_filter: SearchFilter) -> list[SlideRow]:
         """The slides that pass the filter (its region aside)."""
         return passing_slides(self.slides(), from_here(search_filter))
@@ -190,7 +178,6 @@ class LocalArchive:
     @guarded
     def known_tiles(self, identity: str, mpp: float, px: int) -> dict[tuple[int, int, int], int]:
         """Tiles of a slide at this mpp and input size: (x, y, size) in level-0 px -> tile id."""
-        self._refresh()
         slide = self._db.execute("SELECT id, mpp FROM slides WHERE identity = ?", (identity,)).fetchone()
         if slide is None:
             return {}
@@ -240,7 +227,8 @@ class LocalArchive:
                 f"SELECT {db.SLIDE_COLUMNS} FROM slides WHERE id IN", sorted({row[1] for row in found.values()})
             )
         }
-        rows = (found[int(tile)] for tile in ids if int(tile) in found)
+        # A slide may have gone since its tiles were read.
+        rows = (found[int(tile)] for tile in ids if int(tile) in found and found[int(tile)][1] in slides)
         return [TileRow(tile, slides[slide], x, y, size, mpp) for tile, slide, x, y, size, mpp in rows]
 
     @guarded
@@ -278,16 +266,19 @@ class LocalArchive:
     @guarded
     def tile_vectors(self, ids: Sequence[int] | Ids) -> Floats:
         """Vectors float32 [n, d]; raises `ArchiveError` for an id that is gone."""
+        self._refresh()
         return self._vectors("tile", np.asarray(ids, np.int64))
 
     @guarded
     def caption_vectors(self, ids: Sequence[int] | Ids) -> Floats:
         """Vectors float32 [n, d]; raises `ArchiveError` for an id that is gone."""
+        self._refresh()
         return self._vectors("caption", np.asarray(ids, np.int64))
 
     @guarded
     def tile_tokens(self, ids: Sequence[int] | Ids) -> Floats:
         """Image tokens float32 [n, N, w]."""
+        self._refresh()
         stores, slots = self._places("tile", np.asarray(ids, np.int64))
         tokens, size = self.model.image_tokens, self._record
         data = np.empty((len(stores), tokens * size), np.uint8)
@@ -299,8 +290,9 @@ class LocalArchive:
     @guarded
     def caption_tokens(self, ids: Sequence[int] | Ids) -> tuple[Floats, Bools]:
         """Text tokens float32 [n, M, w] and their mask bool [n, M]."""
+        self._refresh()
         wanted = np.asarray(ids, np.int64)
-        stores, _ = self._places("caption", wanted)
+        self._places("caption", wanted)
         places = {
             row[0]: row[1:]
             for row in self._select(
@@ -309,10 +301,13 @@ class LocalArchive:
                 wanted,
             )
         }
+        for caption in wanted.tolist():
+            if caption not in places:  # a writer took it out since
+                raise self._gone("caption", caption)
         longest = max((places[int(caption)][1] for caption in wanted), default=0)
         data = np.zeros((len(wanted), longest, self._record), np.uint8)
-        for row, (caption, store) in enumerate(zip(wanted.tolist(), stores.tolist(), strict=True)):
-            first, count, _ = places[caption]
+        for row, caption in enumerate(wanted.tolist()):
+            first, count, store = places[caption]
             data[row, :count] = read_records(token_path(self._vectors_dir, store), self._record, first, count)
         return unpack_tokens(data)
 
@@ -323,11 +318,11 @@ class LocalArchive:
         """The k tiles nearest to a unit vector: exact where the filter leaves few, else by a widened HNSW search."""
         self._refresh()
         vector = self._checked(vector)
-        segments = self._segments["tile"]
         if search_filter is None or search_filter.empty:
             return self._nearest("tile", vector, k)
         search_filter = from_here(search_filter)
         slides = self.slide_matches(search_filter)
+        segments = self._segments["tile"]  # of the same moment as the slides, or a later one
         chosen = np.array([slide.id for slide in slides], np.int64)
         if search_filter.region is not None:
             ids = [self._tiles_in_region(slide.id, search_filter) for slide in slides]
@@ -377,6 +372,8 @@ class LocalArchive:
         return None
 
     def _exact_ids(self, kind: Kind, vector: Floats, k: int, ids: Ids) -> Neighbours:
+        self._refresh()
+        ids = ids[self._segments[kind].locate(ids)[2]]  # the rest came or went since they were read
         scores = self._vectors(kind, ids) @ vector
         order = best(scores, k)
         return Neighbours(ids[order], scores[order], exact=True, compared=len(ids))
@@ -416,6 +413,12 @@ class LocalArchive:
             self._summary, self._slides, self._slides_by = None, None, None
         self._generation, self._data_version = generation, version
 
+    def _moved_on(self) -> bool:
+        """Takes note of what was committed since; False if nothing was."""
+        before = self._generation
+        self._refresh()
+        return self._generation != before
+
     def _index(self, kind: Kind) -> HnswIndex:
         """The search index in memory, with exactly what is committed."""
         index = self._indexes.get(kind)
@@ -424,7 +427,13 @@ class LocalArchive:
             index.load()
             self._indexes[kind] = index
         if self._synced.get(kind) is not self._segments[kind]:
-            index.sync(self._segments[kind].runs(), partial(self._read_runs, kind))
+            wanted = self._segments[kind].runs()
+            behind = index.behind(wanted)
+            if behind > _SAVE_FOR_OTHERS:  # more than a question may wait for; a writer may have done it already
+                saved = index.behind_on_disk(wanted)
+                if saved is not None and saved < behind:
+                    index.load()
+            index.sync(wanted, partial(self._read_runs, kind))
             self._synced[kind] = self._segments[kind]
             if index.changed > _SAVE_FOR_OTHERS:
                 self._save_for_others(index)
@@ -435,7 +444,10 @@ class LocalArchive:
         with contextlib.suppress(ArchiveError, OSError):
             lock = WriterLock(self.folder, self._group)
             try:
-                index.save(self._generation, self._group)
+                # A writer may have come and gone meanwhile: what it erased must not come back, nor a newer index go.
+                same = int(db.get_meta(self._db, "generation", "0")) == self._generation
+                if same and not index.holds_deleted:
+                    index.save(self._generation, self._group)
             finally:
                 lock.release()
         index.changed = 0
@@ -458,11 +470,13 @@ class LocalArchive:
                 yield np.arange(first + start, first + start + size), data.view("<f4")
 
     def _places(self, kind: Kind, ids: Ids) -> tuple[Ids, Ids]:
-        self._refresh()
         stores, slots, alive = self._segments[kind].locate(ids)
         if not alive.all():
-            raise ArchiveError(f"The {kind} {int(ids[~alive][0])} is no longer in the archive {self.folder}.")
+            raise self._gone(kind, int(ids[~alive][0]))
         return stores, slots
+
+    def _gone(self, kind: Kind, number: int) -> ArchiveError:
+        return ArchiveError(f"The {kind} {number} is no longer in the archive {self.folder}.")
 
     def _vectors(self, kind: Kind, ids: Ids) -> Floats:
         stores, slots = self._places(kind, ids)

@@ -68,7 +68,7 @@ def current_writer(folder: Path) -> str | None:
         return None
     if holder.get("host") == socket.gethostname():
         try:
-            handle = os.open(path, os.O_RDWR)
+            handle = os.open(path, os.O_RDONLY if sys.platform != "win32" else os.O_RDWR)
         except OSError:
             return _who(holder)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from lile_engine.archive.local import guarded
+from lile_engine.archive.guarding import guarded
 from lile_engine.archive.runs import Run, merge, subtract
 from lile_engine.archive.segments import Segments, load_segments
 from lile_engine.archive.writer import WritableLocalArchive

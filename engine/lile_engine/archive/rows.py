@@ -183,7 +183,7 @@ class RunRecord:
 def run_text(slides: Sequence[RunSlide], seconds: float, head: str = "") -> str:
     """A line per slide, then the sum after ``head``."""
     lines = [
-        f"{slide.state:9} {slide.tiles:7} tiles {slide.seconds:8.1f} s  {slide.path}"
+        f"{slide.state:9} {slide.tiles:7} tiles {slide.seconds:8.1f} s  {' '.join(slide.path.splitlines())}"
         + (f"  ({slide.message})" if slide.message else "")
         for slide in slides
     ]

@@ -116,6 +116,8 @@ def read_records(path: Path, record: int, first: int, count: int) -> Records:
 def read_scattered(path: Path, record: int, slots: Ids) -> Records:
     """The records at ``slots``, in that order; neighbours on disk are read in one go."""
     data = np.empty((len(slots), record), np.uint8)
+    if not len(slots):
+        return data
     order = np.argsort(slots, kind="stable")
     breaks = np.flatnonzero(np.diff(slots[order]) != 1) + 1
     with open(path, "rb", buffering=0) as stream:

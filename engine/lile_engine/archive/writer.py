@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,8 +18,9 @@ from lile_engine.archive import history
 from lile_engine.archive.appending import SegmentWriter, caption_key, check_shapes, space_model
 from lile_engine.archive.feeding import IndexFeeder
 from lile_engine.archive.filesystem import refuse_network_share, remove_tree
+from lile_engine.archive.guarding import guarded
 from lile_engine.archive.index import HnswIndex
-from lile_engine.archive.local import LocalArchive, guarded
+from lile_engine.archive.local import LocalArchive
 from lile_engine.archive.lock import WriterLock
 from lile_engine.archive.removal import NOTHING, Removal, drop_reports
 from lile_engine.archive.rows import (
@@ -37,6 +37,7 @@ from lile_engine.archive.rows import (
 from lile_engine.archive.runs import count, merge, subtract
 from lile_engine.archive.schema import migrate
 from lile_engine.archive.segments import load_segments
+from lile_engine.archive.sweeping import sweep
 from lile_engine.archive.tokens import token_bytes
 from lile_engine.errors import ArchiveError
 from lile_engine.model.protocol import ModelIdentity
@@ -45,7 +46,6 @@ from lile_engine.paths import archive_group
 SLIDE_FILES = "slides"  # a folder per slide, named by identity, for what belongs to it (regions); goes with the slide
 # After a kill so many new vectors, or this share of all, must at most be added to the index again.
 _SAVE_EVERY, _SAVE_SHARE = 50_000, 0.2
-_INDEX_FILE = re.compile(r"(?:tile|caption)-(\d+)(?:-\d+)?\.(?:json|hnsw)(\.tmp)?")  # as `HnswIndex` names them
 _EDITABLE = {"case", "organ", "stain", "tags", "path"}
 
 
@@ -117,6 +117,8 @@ class WritableLocalArchive(LocalArchive):
 
         What was known of it when it went with ``remove(erase=False)`` is taken up again.
         """
+        if (known := history.unchanged(self._db, row)) is not None:
+            return known  # a commit waits for the disk, and every reader would look at everything again
         with self._transaction():
             self._db.execute(
                 'INSERT INTO slides (identity, path, name, width, height, mpp, "case", organ, stain, tags)'
@@ -129,7 +131,7 @@ class WritableLocalArchive(LocalArchive):
                  json.dumps(row.tags)),
             )  # fmt: skip
             history.take_up(self._db, row.identity)
-            slide_id = self._slide_id(row.identity)
+            slide_id = int(self._db.execute("SELECT id FROM slides WHERE identity = ?", (row.identity,)).fetchone()[0])
             history.note_path(self._db, slide_id, row.path)
         return slide_id
 
@@ -138,6 +140,11 @@ class WritableLocalArchive(LocalArchive):
         """The same content lies at ``path`` too."""
         with self._transaction():
             history.note_path(self._db, slide_id, path)
+
+    @guarded
+    def paths_of(self, identity: str) -> set[str]:
+        """Every path that the slide was seen at."""
+        return history.paths_of(self._db).get(identity, set())
 
     @guarded
     def content_of(self, slide_id: int) -> tuple[str, int] | None:
@@ -188,7 +195,7 @@ class WritableLocalArchive(LocalArchive):
             chosen = np.array(list(places.values()), np.int64)
             vectors, tokens = vectors[chosen], tokens[chosen]
         with self._transaction():
-            ids = self._new_ids("tile", len(places))
+            ids = db.new_ids(self._db, "tile", len(places))
             self._db.executemany(
                 "INSERT INTO tiles VALUES (?, ?, ?, ?, ?, ?)",
                 [(tile, slide_id, *place, mpp) for tile, place in zip(ids.tolist(), places, strict=True)],
@@ -240,7 +247,7 @@ class WritableLocalArchive(LocalArchive):
         with self._transaction():
             if fresh:
                 chosen = np.array(list(fresh.values()), np.int64)
-                ids = self._new_ids("caption", len(fresh))
+                ids = db.new_ids(self._db, "caption", len(fresh))
                 self._db.executemany(
                     "INSERT INTO captions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     [
@@ -331,7 +338,7 @@ class WritableLocalArchive(LocalArchive):
         The flag ``erase`` stays until that is done: "1", then "log" when only the log is left to be emptied.
         """
         if db.get_meta(self._db, "erase") == "1":
-            self.rebuild_index()
+            self.rebuild_index(everything=False)
             db.set_meta(self._db, "erase", "log")
         db.empty_log(self._db)
         self._db.execute("DELETE FROM meta WHERE key = 'erase'")
@@ -353,17 +360,20 @@ class WritableLocalArchive(LocalArchive):
         self._sweep()
 
     @guarded
-    def missing_vectors(self, kind: Kind) -> Ids:
-        """Ids of tiles or captions that lack a vector: the other model's while re-embedding, else this model's."""
-        there = load_segments(self._db, self._other_space() or self._space, kind).runs()
+    def missing_vectors(self, kind: Kind, *, in_use: bool = False) -> Ids:
+        """Ids of tiles or captions that lack a vector: the other model's while re-embedding (unless those ``in_use``
+        are meant), else this model's."""
+        there = load_segments(self._db, self._filled_space(in_use), kind).runs()
         rows = self._db.execute(f"SELECT id FROM {kind}s ORDER BY id").fetchall()
         here = merge((row[0], row[0] + 1) for row in rows)
         return np.concatenate([np.arange(*run) for run in subtract(here, there)] or [np.zeros(0, np.int64)])
 
     @guarded
-    def put_vectors(self, kind: Kind, ids: Ids, vectors: Floats, tokens: Floats, mask: Bools | None = None) -> None:
-        """Stores vectors for tiles (of one slide) or captions that lack them."""
-        space = self._other_space() or self._space
+    def put_vectors(
+        self, kind: Kind, ids: Ids, vectors: Floats, tokens: Floats, mask: Bools | None = None, *, in_use: bool = False
+    ) -> None:
+        """Stores vectors for tiles (of one slide) or captions that lack them, as `missing_vectors` names them."""
+        space = self._filled_space(in_use)
         model = space_model(self._db, space)
         check_shapes(self.folder, model, vectors, tokens, len(ids), image=kind == "tile")
         slide = None
@@ -428,12 +438,15 @@ class WritableLocalArchive(LocalArchive):
         self._unsaved = 0
 
     @guarded
-    def rebuild_index(self) -> None:
-        """Builds the search indexes anew from the vectors."""
+    def rebuild_index(self, *, everything: bool = True) -> None:
+        """Builds the search indexes anew from the vectors; else only one that holds more than they are."""
         self._feeder.settle()
         self._refresh()
         for kind in ("tile", "caption"):
             index = HnswIndex(self.folder / db.INDEX, f"{kind}-{self._space}", self.model.width)
+            known = self._indexes.get(kind, index)
+            if not everything and not known.holds_more(self._segments[kind].runs()):
+                continue
             index.rebuild(self._segments[kind].runs(), partial(self._read_runs, kind))
             index.save(self._generation, self._group)
             self._indexes[kind], self._synced[kind] = index, self._segments[kind]
@@ -463,22 +476,11 @@ class WritableLocalArchive(LocalArchive):
         self._data_version = -1  # SQLite counts only other connections' commits
 
     def _sweep(self) -> None:
-        """Deletes files that no row names: a removed slide's, or a store whose first batch was never committed."""
-        named = {str(row[0]) for row in self._db.execute("SELECT id FROM stores")}
-        for path in self._vectors_dir.iterdir():
-            if path.suffix in {".vec", ".tok"} and path.stem not in named:
-                path.unlink(missing_ok=True)
-        spaces = {str(row[0]) for row in self._db.execute("SELECT id FROM spaces")}
-        for path in (self.folder / db.INDEX).iterdir():
-            ours = _INDEX_FILE.fullmatch(path.name)  # what a file manager leaves there is none of our business
-            if ours is not None and (ours[1] not in spaces or ours[2]):
-                path.unlink(missing_ok=True)
+        sweep(self._db, self.folder, self._group)
 
-    def _new_ids(self, kind: Kind, number: int) -> Ids:
-        """Ids never used before, in one run."""
-        first = int(db.get_meta(self._db, f"next_{kind}", "1"))
-        db.set_meta(self._db, f"next_{kind}", str(first + number))
-        return np.arange(first, first + number)
+    def _moved_on(self) -> bool:
+        """Nobody else writes."""
+        return False
 
     def _known_places(self, slide_id: int) -> set[tuple[int, int, int]]:
         if self._known[0] != slide_id:
@@ -486,8 +488,8 @@ class WritableLocalArchive(LocalArchive):
             self._known = (slide_id, set(rows))
         return self._known[1]
 
-    def _slide_id(self, identity: str) -> int:
-        return int(self._db.execute("SELECT id FROM slides WHERE identity = ?", (identity,)).fetchone()[0])
+    def _filled_space(self, in_use: bool) -> int:
+        return self._space if in_use else self._other_space() or self._space
 
     def _other_space(self) -> int | None:
         """The space that is being filled by another model, if any."""

@@ -268,7 +268,10 @@ def _index(args: argparse.Namespace) -> int:
     metadata = SlideMetadata(args.metadata, args.case_from)
     model = archive_model(args)
     spec = TileSpec(
-        args.mpp or model.identity.mpp, args.tile_px or model.identity.input_px, args.overlap, args.min_tissue
+        model.identity.mpp if args.mpp is None else args.mpp,
+        model.identity.input_px if args.tile_px is None else args.tile_px,
+        args.overlap,
+        args.min_tissue,
     )
 
     def run(slides: list[Path]) -> int:

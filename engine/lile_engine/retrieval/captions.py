@@ -17,6 +17,7 @@ from lile_engine.errors import DataError
 from lile_engine.model.protocol import ImageTextModel
 from lile_engine.paths import archive_group, open_private
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
+from lile_engine.retrieval.metadata import delimiter_of
 from lile_engine.retrieval.search import check_model
 
 _BATCH = 128
@@ -158,7 +159,7 @@ def _read_jsonl(path: Path) -> Rows:
 
 def _read_csv(path: Path) -> Rows:
     with open(path, encoding="utf-8-sig", newline="") as stream:
-        reader = csv.DictReader(stream)
+        reader = csv.DictReader(stream, delimiter=delimiter_of(stream))
         names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
         if not {"text", "caption"} & set(names):
             raise DataError(f"The captions {path} need a column named text or caption.")

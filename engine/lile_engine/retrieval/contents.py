@@ -12,7 +12,7 @@ from pathlib import Path
 from lile_engine.archive import SlideRow, WritableArchive
 from lile_engine.errors import SlideError
 from lile_engine.progress import CancelToken
-from lile_engine.slides.identity import content_digest, is_sampled
+from lile_engine.slides.identity import content_digest, file_identity, is_sampled
 
 
 def keep_digest(archive: WritableArchive, row: SlideRow, cancel: CancelToken) -> None:
@@ -38,9 +38,8 @@ def has_changed(archive: WritableArchive, known: SlideRow, path: Path, cancel: C
     if not is_sampled(path, known.identity):
         return False
     before = Path(known.path)
-    elsewhere = path != before and before.exists() and not before.samefile(path)
     stored, mtime_ns = archive.content_of(known.id), path.stat().st_mtime_ns
-    if elsewhere:
+    if path != before and _holds(before, known.identity) and not before.samefile(path):
         untouched = stored is not None and stored[1] == before.stat().st_mtime_ns
         if _digest(path, cancel) != (stored[0] if stored is not None and untouched else _digest(before, cancel)):
             raise _differs(path, before)
@@ -51,6 +50,19 @@ def has_changed(archive: WritableArchive, known: SlideRow, path: Path, cancel: C
     if digest == stored[0]:
         archive.set_content(known.id, digest, mtime_ns)
     return digest != stored[0]
+
+
+def still_at(archive: WritableArchive, identity: str) -> str | None:
+    """Another place where the slide was seen and still lies."""
+    return next((path for path in sorted(archive.paths_of(identity)) if _holds(Path(path), identity)), None)
+
+
+def _holds(path: Path, identity: str) -> bool:
+    """Whether the file at ``path`` is, as far as identities tell, that slide (by now it may be another)."""
+    try:
+        return file_identity(path) == identity
+    except OSError:
+        return False
 
 
 def _digest(path: Path, cancel: CancelToken) -> str:

@@ -16,7 +16,7 @@ from lile_engine.errors import ArchiveError, Cancelled, ConfigError, ModelError,
 from lile_engine.model.protocol import ImageTextModel
 from lile_engine.paths import printable
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
-from lile_engine.retrieval.contents import check_twin, has_changed, keep_digest
+from lile_engine.retrieval.contents import check_twin, has_changed, keep_digest, still_at
 from lile_engine.retrieval.metadata import SlideFacts, SlideMetadata
 from lile_engine.retrieval.regions import embed_tiles
 from lile_engine.retrieval.search import check_model
@@ -82,17 +82,22 @@ def expand_paths(paths: Sequence[Path | str]) -> list[Path]:
                 continue
             lists.add(path.resolve())
             try:
-                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                lines = path.read_text(encoding="utf-8-sig", errors="surrogateescape").split("\n")
             except OSError:
                 found[path] = None
                 continue
-            names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+            names = [_unquoted(line.strip()) for line in lines if line.strip() and not line.startswith("#")]
             waiting += [Path(os.path.abspath(path.parent / name)) for name in reversed(names)]
         else:
             found[path] = None
     if paths and len(found) == len(set(empty)):
         raise SlideError(_nothing_in(empty[0]) if empty else f"The list {paths[0]} names no slide; write one a line.")
     return list(found)
+
+
+def _unquoted(name: str) -> str:
+    """A path without the quotes that "copy as path" of some file managers puts around it."""
+    return name[1:-1] if len(name) > 2 and name[0] == name[-1] == '"' else name
 
 
 def _nothing_in(folder: Path) -> str:
@@ -189,7 +194,11 @@ class _Job:
         # The file holds something else now. Only here it is known that the slide of before was not just renamed.
         lay_there = {identity for path in opened for identity in lay_at.get(str(path), ())}
         for identity in sorted(lay_there - set(seen)):
-            self.archive.remove(slide=identity, erase=False)
+            copy = still_at(self.archive, identity)
+            if copy is None:
+                self.archive.remove(slide=identity, erase=False)
+            elif (lay := self.archive.slide_by_identity(identity)) is not None:
+                self.archive.add_slide(replace(lay, path=copy, name=Path(copy).name))
         return planned
 
     def _plan_one(self, path: Path, seen: dict[str, Path], opened: list[Path]) -> _Planned | RunSlide:
@@ -202,7 +211,7 @@ class _Job:
             raise SlideError(_nothing_in(path))
         with open_slide(path) as slide:
             opened.append(path)
-            known = self.archive.find_slide(slide.info.identity)
+            known = self.archive.slide_by_identity(slide.info.identity)
             before = seen.get(slide.info.identity)
             if before is not None:
                 check_twin(path, before, slide.info.identity, self.cancel)
@@ -213,7 +222,7 @@ class _Job:
             if known is not None and has_changed(self.archive, known, path, self.cancel):
                 self.archive.remove(slide=known.identity, erase=False)
             seen[slide.info.identity] = path
-            facts = self.metadata.of(path, slide.info.properties)
+            facts = self.metadata.of(path, slide.info.properties, known.case if known is not None else None)
             own = find_mpp(slide.info.properties)
             mpp = None
             if self.slide_mpp is not None and own is None:
@@ -224,7 +233,7 @@ class _Job:
 
     def _plan_open(self, path: Path, slide: Slide, mpp: float | None, facts: SlideFacts) -> _Planned | RunSlide:
         info = slide.info if mpp is None else replace(slide.info, mpp=mpp)
-        known_row = self.archive.find_slide(info.identity)
+        known_row = self.archive.slide_by_identity(info.identity)
         rescaled = known_row is not None and known_row.mpp != info.mpp
         finished = not rescaled and self.archive.finished(info.identity, self.spec)
         again = self.archive.failed_tiles(info.identity, self.spec) if finished else 0

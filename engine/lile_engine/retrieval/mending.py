@@ -21,9 +21,7 @@ def mend_archive(
     folder = Path(archive_dir)
     report = check_archive(folder, repair=True, progress=progress)
     with open_archive(folder, write=True) as archive:
-        if archive.status().reembedding is not None:
-            return report
-        missing = archive.missing_vectors("caption")
+        missing = archive.missing_vectors("caption", in_use=True)
         if not len(missing):
             return report
         model = load(archive.status().model_path)
@@ -31,5 +29,5 @@ def mend_archive(
         for start in range(0, len(missing), _AT_ONCE):
             part = missing[start : start + _AT_ONCE]
             encoded = model.encode_texts([row.text for row in archive.captions(part)])
-            archive.put_vectors("caption", part, encoded.vectors, encoded.tokens, encoded.mask)
+            archive.put_vectors("caption", part, encoded.vectors, encoded.tokens, encoded.mask, in_use=True)
     return after_mending(report, check_archive(folder))

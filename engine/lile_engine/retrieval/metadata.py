@@ -57,8 +57,9 @@ class SlideMetadata:
         if self._pattern is not None and not self._pattern.groups:
             raise ConfigError(f"The pattern {case_from!r} of --case-from needs a group, such as '^([A-Z]+-\\d+)'.")
 
-    def of(self, path: Path, properties: dict[str, str] | None = None) -> SlideFacts:
-        """What is known of a slide: the CSV's word first, then the pattern's, then DICOM's own attributes."""
+    def of(self, path: Path, properties: dict[str, str] | None = None, known_case: str | None = None) -> SlideFacts:
+        """What is known of a slide: the CSV's word first, then the pattern's, then the case that it has already (by
+        whoever set it), then DICOM's own attributes."""
         facts = SlideFacts()
         for name in (os.path.abspath(path), str(path), path.as_posix(), path.name, path.stem):
             if name in self._rows:
@@ -66,7 +67,10 @@ class SlideMetadata:
                 self._used.add(name)
                 break
         return SlideFacts(
-            facts.case or self._case_in(path) or _dicom_case(properties or {}), facts.organ, facts.stain, facts.tags
+            facts.case or self._case_in(path) or known_case or _dicom_case(properties or {}),
+            facts.organ,
+            facts.stain,
+            facts.tags,
         )
 
     def take_notes(self) -> tuple[str, ...]:
@@ -121,16 +125,20 @@ def describe_slides(archive: WritableArchive, names: Iterable[str], facts: dict[
 
 
 def _read_csv(path: Path) -> dict[str, _Row]:
-    """The rows by every name that a slide may be asked for by; of two rows with one name the later counts."""
+    """The rows by every name that a slide may be asked for by. Rows of one name add to each other; raises `DataError`
+    where they contradict each other: a slide would go to another patient's case without a word."""
     if not path.is_file():
         raise DataError(f"There is no metadata file {path}; check the name.")
     try:
         with open(path, encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, delimiter=_delimiter(stream))
+            reader = csv.DictReader(stream, delimiter=delimiter_of(stream))
             names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
             if "slide" not in names:
                 raise DataError(f"The metadata {path} need a column named slide; known are {', '.join(_COLUMNS)}.")
-            rows = {}
+            # By name as it stands there, by place (a path counts from the table's folder), and by path from here.
+            rows: dict[str, _Row] = {}
+            placed: dict[str, _Row] = {}
+            from_here: dict[str, _Row] = {}
             for cells in reader:
                 values = {key: (cells.get(name) or "").strip() for key, name in names.items()}
                 if not values["slide"]:
@@ -140,21 +148,39 @@ def _read_csv(path: Path) -> dict[str, _Row]:
                     split_tags(values.get("tags", "")),
                 )  # fmt: skip
                 row = _Row(reader.line_num, values["slide"], facts)
-                rows[row.name] = row
+                place = os.path.abspath(path.parent / row.name) if _is_path(row.name) else row.name
+                if place in placed:
+                    row = _joined(path, placed[place], row)
+                placed[place] = rows[row.name] = row
                 if _is_path(row.name):
-                    rows.setdefault(os.path.abspath(row.name), row)
-                    rows[os.path.abspath(path.parent / row.name)] = row
-            return rows
+                    from_here[os.path.abspath(row.name)] = row
+            return {**from_here, **rows, **placed}
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"The metadata {path} cannot be read; give a CSV file in UTF-8.") from error
+
+
+def _joined(path: Path, first: _Row, second: _Row) -> _Row:
+    for column in ("case", "organ", "stain"):
+        before, after = getattr(first.facts, column), getattr(second.facts, column)
+        if before and after and before != after:
+            raise DataError(
+                f"{path}, line {second.line}: the slide {second.name} has the {column} {after} here and {before} in "
+                f"line {first.line}; keep one of them."
+            )
+    one, two = first.facts, second.facts
+    facts = SlideFacts(
+        one.case or two.case, one.organ or two.organ, one.stain or two.stain,
+        tuple(dict.fromkeys([*one.tags, *two.tags])),
+    )  # fmt: skip
+    return _Row(second.line, second.name, facts)
 
 
 def _is_path(name: str) -> bool:
     return "/" in name or os.sep in name
 
 
-def _delimiter(stream: TextIO) -> str:
+def delimiter_of(stream: TextIO) -> str:
     """What parts the columns, by the first line: spreadsheets of many countries write semicolons."""
     first = stream.readline()
     stream.seek(0)
-    return next((mark for mark in ",;\t" if mark in first), ",")
+    return max(",;\t", key=first.count)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from PIL import Image
 from lile_engine.archive import SlideRow
 from lile_engine.errors import DataError, SlideError
 from lile_engine.outside import PhraseRange
+from lile_engine.paths import open_private
 from lile_engine.retrieval.query import Pixels
 from lile_engine.retrieval.results import AttentionMap, HeatMap
 from lile_engine.slides import open_slide
@@ -80,7 +83,7 @@ def write_heatmap_geojson(found: HeatMap, text: str, out: Path) -> None:
             }
         )
     try:
-        out.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
+        _write(out, json.dumps({"type": "FeatureCollection", "features": features}).encode())
     except OSError as error:
         raise DataError(f"The file {out} cannot be written ({error.strerror}).") from error
 
@@ -93,8 +96,25 @@ def write_attention(found: AttentionMap, image: Pixels, out: Path) -> None:
     _save(Image.blend(Image.fromarray(image), layer, _OPACITY), out)
 
 
+def _write(out: Path, data: bytes) -> None:
+    """Only their owner can read pictures of tissue and what was asked of it, also where an older file lay there."""
+    draft = out.with_name(f".{out.name}.{os.getpid()}") if out.is_file() or not out.exists() else out  # not /dev/null
+    try:
+        with os.fdopen(open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as stream:
+            stream.write(data)
+        if draft != out:
+            os.replace(draft, out)
+    except OSError:
+        if draft != out:
+            draft.unlink(missing_ok=True)
+        raise
+
+
 def _save(picture: Image.Image, out: Path) -> None:
     try:
-        picture.save(out)
-    except (OSError, ValueError) as error:
+        form = Image.registered_extensions()[out.suffix.lower()]
+        drawn = io.BytesIO()
+        picture.save(drawn, form)
+        _write(out, drawn.getvalue())
+    except (OSError, ValueError, KeyError) as error:
         raise DataError(f"The picture {out} cannot be written; name a .png in a folder that is there.") from error

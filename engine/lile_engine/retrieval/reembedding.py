@@ -58,9 +58,10 @@ def reembed(
         meter = ProgressMeter(progress, len(tiles) + len(captions), "vectors")
         _captions(archive, model, captions, meter, cancel)
         done = 0
-        rows = archive.tiles(tiles)
-        for slide_id in dict.fromkeys(row.slide.id for row in rows):
-            of_slide = [row for row in rows if row.slide.id == slide_id]
+        slides: dict[int, list[TileRow]] = {}
+        for row in archive.tiles(tiles):
+            slides.setdefault(row.slide.id, []).append(row)
+        for of_slide in slides.values():
             try:
                 done += _slide(archive, model, of_slide, batch, meter, cancel)
             except SlideError as error:

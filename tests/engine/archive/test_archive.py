@@ -277,3 +277,20 @@ def test_a_database_that_is_none_is_one_sentence(folder: Path) -> None:
     (folder / "archive.db").write_bytes(b"not a database" * 500)
     with pytest.raises(ArchiveError, match="damaged"):
         open_archive(folder)
+
+
+def test_a_slide_of_which_nothing_new_is_said_costs_no_commit(folder: Path, make: Any) -> None:
+    row = make.slide(1, case="C", tags=("a",))
+    with open_archive(folder, write=True) as archive:
+        number = archive.add_slide(row)
+        before = archive.status().generation
+        assert archive.add_slide(row) == number
+        assert archive.add_slide(make.slide(1)) == number  # says less, which takes nothing away
+        assert archive.status().generation == before
+        for other in ({"case": "D"}, {"path": "/elsewhere/s.svs"}, {"mpp": 0.25}, {"tags": ("b",)}, {"organ": "skin"}):
+            assert archive.add_slide(make.slide(1, **{"path": row.path, **other})) == number
+        assert archive.status().generation == before + 5
+        found = archive.slide_by_identity(row.identity)
+        assert found is not None
+        assert (found.case, found.organ, found.mpp, found.tags) == ("D", "skin", 0.5, ("b",))
+        assert archive.slide_by_identity("f" * 32) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from lile_engine.archive import CaptionRow, open_archive
 from lile_engine.archive.check import check_archive
 from lile_engine.archive.copying import copy_archive
+from lile_engine.archive.filesystem import clear_errors
 from lile_engine.errors import ArchiveError
 
 
@@ -112,3 +114,41 @@ def test_a_damaged_archive_is_not_copied(filled: tuple[Path, Any], tmp_path: Pat
         copy_archive(folder, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
     assert not list(tmp_path.glob("*.copying"))
+
+
+@pytest.mark.parametrize("lost", ["vectors", "index"])
+def test_a_folder_that_is_lost_is_found_and_made_again(lost: str, filled: tuple[Path, Any], make: Any) -> None:
+    folder, _ = filled
+    shutil.rmtree(folder / lost)
+    assert not check_archive(folder).clean
+    assert check_archive(folder, repair=True).clean
+    with open_archive(folder, write=True) as archive:
+        assert archive.status().tiles == (400 if lost == "index" else 0)
+        make.fill(archive, 2, 10)
+    assert check_archive(folder).clean
+
+
+def test_an_empty_archive_needs_no_folders(folder: Path) -> None:
+    for place in ("vectors", "index"):  # what copies files may leave out empty ones
+        (folder / place).rmdir()
+    assert check_archive(folder).findings == ()
+
+
+def test_captions_are_mended_while_another_model_is_half_way(folder: Path, make: Any) -> None:
+    with open_archive(folder, write=True) as archive:
+        rows = [CaptionRow(0, f"caption {n}") for n in range(3)]
+        archive.add_captions(rows, make.units(3), make.tokens(3), make.masks(4, 4, 4))
+        archive.begin_reembedding(make.other, None)
+    (folder / "vectors" / "1.vec").unlink()
+    check_archive(folder, repair=True)
+    with open_archive(folder, write=True) as archive:
+        missing = archive.missing_vectors("caption", in_use=True)
+        archive.put_vectors("caption", missing, make.units(3), make.tokens(3), make.masks(4, 4, 4), in_use=True)
+        assert len(archive.search_captions(make.units(1)[0], 3).ids) == 3
+        assert len(archive.missing_vectors("caption")) == 3  # the other model's
+    assert check_archive(folder).clean
+
+
+def test_words_of_the_database_that_make_no_sense_are_told() -> None:
+    with pytest.raises(ArchiveError, match="is damaged; restore it"), clear_errors("A"):
+        b"\xff".decode()

@@ -358,3 +358,32 @@ def test_a_slide_that_waits_to_be_indexed_is_forgotten(secret: Path) -> None:
     assert not (home_dir() / unfinished.FILE_NAME).exists()
     (home_dir() / unfinished.FILE_NAME).write_text("[{")
     assert unfinished.unfinished_jobs() == []
+
+
+def test_captions_are_erased_without_building_the_index_of_tiles_anew(folder: Path, make: Any) -> None:
+    with open_archive(folder, write=True) as archive:
+        make.fill(archive, 1, 50)
+        vectors = make.units(4)
+        archive.add_captions(
+            [CaptionRow(0, f"caption {n}") for n in range(4)], vectors, make.tokens(4), make.masks(4, 4, 4, 4)
+        )
+    of_tiles = {path.name: path.stat().st_mtime_ns for path in (folder / "index").glob("tile-*.hnsw")}
+    with open_archive(folder, write=True) as archive:
+        archive.remove_captions([2])
+    assert {path.name: path.stat().st_mtime_ns for path in (folder / "index").glob("tile-*.hnsw")} == of_tiles
+    data = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert vectors[1].tobytes() not in data
+    assert vectors[2].tobytes() in data
+
+
+def test_erasing_reaches_tiles_that_went_before(folder: Path, make: Any) -> None:
+    with open_archive(folder, write=True) as archive:
+        vectors = make.fill(archive, 8, 20, case="C")
+    with open_archive(folder, write=True) as archive:
+        archive.remove(slide="slide1.svs", erase=False)  # too few to have the index built anew
+    assert vectors[20].tobytes() in b"".join(path.read_bytes() for path in (folder / "index").iterdir())
+    with open_archive(folder, write=True) as archive:
+        archive.remove(slide="slide1.svs")
+    data = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert vectors[20].tobytes() not in data
+    assert vectors[40].tobytes() in data

@@ -17,6 +17,7 @@ from lile_engine.archive import CaptionRow, create_archive, open_archive
 from lile_engine.archive.check import check_archive
 from lile_engine.archive.copying import copy_archive
 from lile_engine.archive.writer import SLIDE_FILES
+from lile_engine.errors import ArchiveError
 from lile_engine.paths import archive_group, open_private, private_dir
 from lile_engine.retrieval.captions import export_captions
 from lile_engine.slides import Region
@@ -144,3 +145,45 @@ def test_missing_parents_are_private_and_what_was_there_stays(tmp_path: Path) ->
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
     os.close(open_private(tmp_path / "file", os.O_WRONLY | os.O_CREAT))
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
+def test_what_root_makes_in_somebodys_archive_is_its_owners(reachable: Path, make: Any) -> None:
+    reachable.chmod(0o777)
+    with member_of(65534):
+        create_archive(reachable / "mine", make.identity)
+    with open_archive(reachable / "mine", write=True) as archive:
+        make.fill(archive, 1, 5)
+    region(reachable / "mine" / SLIDE_FILES / "x" / "regions.geojson")
+    assert {path.stat().st_uid for path in (reachable / "mine").rglob("*")} == {65534}
+    with member_of(65534), open_archive(reachable / "mine", write=True) as archive:
+        make.fill(archive, 2, 5)
+        assert archive.status().tiles == 10
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
+def test_a_group_that_one_is_not_in_is_told_and_nothing_is_made(reachable: Path, make: Any) -> None:
+    import grp
+
+    group = grp.getgrgid(max(entry.gr_gid for entry in grp.getgrall() if 0 < entry.gr_gid < 65534))
+    reachable.chmod(0o777)
+    with member_of(65534), pytest.raises(ArchiveError, match="You are not in the group"):
+        create_archive(reachable / "theirs", make.identity, group=group.gr_name)
+    assert not (reachable / "theirs").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be another user")
+def test_a_reader_that_may_not_write_reads_beside_the_writer(reachable: Path, make: Any) -> None:
+    folder = reachable / "open"
+    create_archive(folder, make.identity)
+    with open_archive(folder, write=True) as archive:
+        make.fill(archive, 2, 20)
+        for path in [folder, *folder.rglob("*")]:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        with member_of(65534):
+            reader = open_archive(folder)
+        make.fill(archive, 4, 20)
+        assert reader.status().tiles == 40  # as it was when it was opened
+        reader.close()
+    with member_of(65534), pytest.raises(ArchiveError, match="closed to you"):
+        open_archive(folder, write=True)

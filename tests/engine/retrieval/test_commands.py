@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import stat
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from lile_engine.archive import open_archive
@@ -82,6 +85,27 @@ def test_maps_as_pictures(lile: Any, indexed: Path, slides: list[Path], model_fo
     assert (code, found["grid"], found["word"]["text"]) == (0, [4, 4], "fat")
     with Image.open(tmp_path / "a.png") as image:
         assert image.size == (90, 80)
+    code, _, error = lile("heatmap", indexed, "S00-A.tif", "--text", "fat", "--out", tmp_path / "a.xyz")
+    assert (code, error.count("\n")) == (1, 1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such modes there")
+def test_maps_are_their_owners_alone(lile: Any, indexed: Path, model_folder: Path, tmp_path: Path) -> None:
+    pictures = [tmp_path / name for name in ("heat.png", "heat.geojson", "word.png")]
+    pictures[0].touch(0o644)  # of before
+    command = ("heatmap", indexed, "S00-A.tif", "--text", "fat", "--out", pictures[0], "--geojson", pictures[1])
+    assert lile(*command)[0] == 0
+    words = ("attention", "--image", pictures[0], "--text", "fat", "--out", pictures[2], "--model", model_folder)
+    assert lile(*words)[0] == 0
+    assert {stat.S_IMODE(path.stat().st_mode) for path in pictures} == {0o600}
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {path.name for path in pictures}
+
+
+def test_tiles_of_no_size_are_refused(lile: Any, indexed: Path, slides: list[Path]) -> None:
+    for option in ("--mpp", "--tile-px"):
+        code, _, error = lile("index", indexed, slides[0], option, "0")
+        assert code == 1
+        assert "cannot be cut" in error
 
 
 def test_failures_are_one_line_and_exit_1(lile: Any, indexed: Path, tmp_path: Path, model_folder: Path) -> None:

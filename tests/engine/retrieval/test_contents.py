@@ -117,3 +117,36 @@ def test_a_file_that_was_only_touched_or_moved_is_the_same(
     painted_over(moved)
     moved = moved.rename(tmp_path / "third.tif")
     assert index_slides(archive_dir, [moved], model).slides[0].state == "done"
+
+
+def test_two_that_changed_their_names_are_both_known(
+    archive_dir: Path, large: Path, model: Any, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.tif"
+    pixels = tifffile.imread(large)
+    pixels[:384, :384] = pixels[383::-1, :384]
+    tifffile.imwrite(
+        other, pixels, tile=(128, 128), photometric="rgb", metadata=None, resolution=(20000, 20000),
+        resolutionunit="CENTIMETER",
+    )  # fmt: skip
+    assert index_slides(archive_dir, [large, other], model).failed == ()
+    large.rename(tmp_path / "x")
+    other.rename(large)
+    (tmp_path / "x").rename(other)
+    report = index_slides(archive_dir, [large], model)  # the other's place holds another slide by now
+    assert [slide.message for slide in report.slides] == ["done before"]
+
+
+def test_a_slide_that_lies_elsewhere_too_keeps_its_tiles(archive_dir: Path, slides: list[Path], model: Any) -> None:
+    first, second, third = slides
+    shutil.copy(first, second)
+    index_slides(archive_dir, [first, second], model)
+    shutil.copy(third, first)
+    index_slides(archive_dir, [first], model)
+    with open_archive(archive_dir) as archive:
+        assert [(row.path, row.tiles) for row in archive.slides()] == [(str(second), 66), (str(first), 66)]
+    third.rename(first)
+    second.unlink()
+    index_slides(archive_dir, [first], model)
+    with open_archive(archive_dir) as archive:
+        assert sum(row.tiles for row in archive.slides()) == 132  # nobody named its place: it may be out of reach

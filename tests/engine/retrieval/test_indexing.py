@@ -464,3 +464,10 @@ def test_a_copy_is_reported_with_its_slide(archive_dir: Path, slides: list[Path]
     assert skipped.message == "the same content was named before, as S00-A.tif"
     with open_archive(archive_dir, write=True) as archive:
         assert archive.removal(slide=str(slides[0])).places == {str(slides[0]), str(copy)}
+
+
+def test_lists_as_other_programs_write_them(tmp_path: Path, slides: list[Path]) -> None:
+    listed = tmp_path / "list.txt"
+    lines = ["# slides", str(slides[0]), f'"{slides[1]}"', "", "slides/" + slides[2].name]
+    listed.write_text("\ufeff" + "\r\n".join(lines), encoding="utf-8", newline="")
+    assert expand_paths([listed]) == slides[:3]

@@ -11,6 +11,7 @@ import pytest
 
 from lile_engine.archive import CaptionRow, SearchFilter, open_archive
 from lile_engine.archive.rows import join_tags, split_tags
+from lile_engine.errors import DataError
 from lile_engine.retrieval.captions import export_captions, read_captions
 from lile_engine.retrieval.indexing import index_slides
 from lile_engine.retrieval.metadata import SlideMetadata
@@ -116,3 +117,33 @@ def test_nothing_is_described_where_a_slide_is_missing(lile: Any, indexed: Path)
         code, _, err = lile("archive", "describe", indexed, before[0].name)
         assert (code, "give --case" in err) == (1, True)
         assert reader.slides() == before
+
+
+def test_rows_of_one_slide_add_to_each_other_and_contradictions_are_told(tmp_path: Path) -> None:
+    table = tmp_path / "meta.csv"
+    table.write_text("slide,case,organ,tags\na.svs,A,,x\na.svs,,colon,y\n./a.svs,B,,\nsub/b.svs,C,,\n")
+    known = SlideMetadata(table)
+    facts = known.of(tmp_path / "elsewhere" / "a.svs")
+    assert (facts.case, facts.organ, facts.tags) == ("A", "colon", ("x", "y"))
+    assert known.of(tmp_path / "a.svs").case == "B"  # a path means one slide, a name any of that name
+    table.write_text("slide,case\na.svs,A\nb.svs,B\na.svs,C\n")
+    with pytest.raises(DataError, match=r"line 4: the slide a\.svs has the case C here and A in line 2"):
+        SlideMetadata(table)
+    table.write_text("slide,case\nsub/b.svs,A\n./sub/b.svs,B\n")
+    with pytest.raises(DataError, match="line 3"):
+        SlideMetadata(table)
+
+
+def test_a_case_that_is_there_counts_more_than_the_files_own(tmp_path: Path) -> None:
+    dicom = {"dicom.AccessionNumber": "ACC"}
+    plain = SlideMetadata()
+    assert plain.of(tmp_path / "a.dcm", dicom).case == "ACC"
+    assert plain.of(tmp_path / "a.dcm", dicom, "typed").case == "typed"
+    assert SlideMetadata(case_from="^(.)").of(tmp_path / "a.dcm", dicom, "typed").case == "a"  # asked for
+
+
+def test_captions_may_be_parted_by_semicolons(tmp_path: Path) -> None:
+    table = tmp_path / "captions.csv"
+    table.write_text("\ufefftext;case;tags\nfat, and stroma;A;x\nmucin;B;\n", encoding="utf-8")
+    rows = [row for row in read_captions(table) if isinstance(row, CaptionRow)]
+    assert [(row.text, row.case, row.tags) for row in rows] == [("fat, and stroma", "A", ("x",)), ("mucin", "B", ())]
