@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
-from PySide6.QtWidgets import QInputDialog, QMenu, QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 
 from lile_desktop.text import tr
+from lile_desktop.viewer.ask_text import ask_text
 from lile_desktop.viewer.scale_bar import magnification_text, place_text
 from lile_desktop.viewer.slide_view import SlideView
 from lile_desktop.viewer.view_state import ViewState
@@ -97,9 +98,9 @@ class Bookmarks(QObject):
         if slide is None:
             return
         suggested = suggested_name(self._view.view, slide)
-        name, given = QInputDialog.getText(self._parent, tr("Bookmark"), tr("Name of this place:"), text=suggested)
-        if given:
-            self.add(name.strip() or suggested)
+        name = ask_text(self._parent, tr("Bookmark"), tr("Name of this place:"), suggested)
+        if name is not None:
+            self.add(name or suggested)
 
     def add(self, name: str) -> None:
         """Keeps the place in view."""

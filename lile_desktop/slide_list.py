@@ -39,6 +39,11 @@ class SlideEntry:
             return "opening…"
         return f"{self.info.width} × {self.info.height}, {scale_text(self.info)}"
 
+    @property
+    def short_subtitle(self) -> str:
+        """What stands there where there is no room for all of it: the scale, which the answers rest on."""
+        return scale_text(self.info) if self.info is not None and not self.problem else self.subtitle
+
 
 def is_scale_typed(info: SlideInfo) -> bool:
     """Whether the microns per pixel are what the user said, not what the file says."""

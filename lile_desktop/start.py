@@ -23,7 +23,6 @@ def make_application(arguments: Sequence[str]) -> QApplication:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     application = QApplication(list(arguments) or ["lile-desktop"])
     application.setApplicationName(TITLE)
-    application.setApplicationDisplayName(TITLE)
     application.setDesktopFileName("lile-desktop")
     # Ctrl+C in the terminal it was started from ends it.
     signal.signal(signal.SIGINT, lambda *_: application.quit())

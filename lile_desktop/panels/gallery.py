@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from PySide6.QtCore import QRect, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QPainter, QPixmap
+from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPixmap
 from PySide6.QtWidgets import QListView, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from lile_desktop.hits import card_line, card_title, is_outside
@@ -61,9 +61,11 @@ class GalleryModel(HitModel):
 
 
 class _CardDelegate(QStyledItemDelegate):
-    """A card: the picture, then score and place, then the slide."""
+    """A card: the picture, then score and place, then the slide in one or two lines."""
 
-    TEXT = 40
+    LINE = 19
+    NAME = 30  # two lines of the small font
+    TEXT = LINE + NAME
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +84,7 @@ class _CardDelegate(QStyledItemDelegate):
         paint_ground(painter, option, theme, rect)
         box = QRect(rect.left() + 4, rect.top() + 4, self.side, self.side)
         paint_picture(painter, index.data(Qt.ItemDataRole.DecorationRole), box, theme, fill=True)
-        line = QRect(box.left() + 2, box.bottom() + 2, box.width() - 4, self.TEXT // 2 - 1)
+        line = QRect(box.left() + 2, box.bottom() + 2, box.width() - 4, self.LINE)
         score_ink(painter, theme, font, index)
         score = f"{hit.score:.2f}"
         painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, score)
@@ -97,9 +99,23 @@ class _CardDelegate(QStyledItemDelegate):
         )
         painter.drawText(line, right, beside)
         set_ink(painter, theme, font, quiet=True)
-        name = painter.fontMetrics().elidedText(card_title(hit), Qt.TextElideMode.ElideMiddle, line.width())
-        painter.drawText(line.translated(0, line.height()), Qt.AlignmentFlag.AlignVCenter, name)
+        below = QRect(line.left(), line.bottom() + 1, line.width(), self.NAME)
+        painter.drawText(
+            below, Qt.AlignmentFlag.AlignTop, two_lines(painter.fontMetrics(), card_title(hit), line.width())
+        )
         painter.restore()
+
+
+def two_lines(metrics: QFontMetrics, name: str, width: int) -> str:
+    """A name in one line, else in two, broken at a sign if there is one; what is longer still loses its middle."""
+    if metrics.horizontalAdvance(name) <= width:
+        return name
+    fitting = next(n for n in range(len(name), 0, -1) if n == 1 or metrics.horizontalAdvance(name[:n]) <= width)
+    at_sign = max(name[:fitting].rfind(sign) for sign in "-_. ") + 1
+    # A break early in the name would leave more for the second line than fits there.
+    rest = name[at_sign:] if at_sign and metrics.horizontalAdvance(name[at_sign:]) <= width else name[fitting:]
+    first = name[: len(name) - len(rest)]
+    return f"{first}\n{metrics.elidedText(rest, Qt.TextElideMode.ElideMiddle, width)}"
 
 
 class Gallery(HitView):

@@ -51,7 +51,8 @@ class LossPlot(QWidget):
             for axis in ("left", "bottom"):
                 self._plot.getAxis(axis).setPen(theme.line)
                 self._plot.getAxis(axis).setTextPen(theme.quiet)
-            self._plot.getPlotItem().legend.setLabelTextColor(theme.text)
+            for _, label in self._plot.getPlotItem().legend.items:
+                label.setText(label.text, color=theme.text)  # the colour of labels that are there changes only so
 
     def _lines(self) -> tuple[tuple[str, str, float], ...]:
         theme = current_theme()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QFontMetrics, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QListWidget,
@@ -63,7 +63,6 @@ class RegionsPanel(QWidget):
         hint.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._stack.addWidget(hint)
         self._stack.addWidget(self.list)
-        self.setFixedHeight(160)
         store.changed.connect(self.refresh)
         store.selection_changed.connect(self._mark)
 
@@ -160,7 +159,10 @@ class _RegionDelegate(QStyledItemDelegate):
         text = rect.adjusted(2 * GRID, 0, -GRID, 0)
         painter.setFont(small_font(option.font))
         painter.setPen(QColor(theme.quiet))
-        measure = index.data(MEASURE_ROLE)
+        measure, given = index.data(MEASURE_ROLE), index.data(CLASS_ROLE)
+        whole = QFontMetrics(option.font).horizontalAdvance(index.data()) + 2 * GRID
+        if given and whole + painter.fontMetrics().horizontalAdvance(given + measure) > text.width():
+            measure = ""  # the class says more; the tooltip has both
         painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, measure)
         room = text.width() - painter.fontMetrics().horizontalAdvance(measure) - GRID
         painter.setFont(option.font)
@@ -168,9 +170,9 @@ class _RegionDelegate(QStyledItemDelegate):
         name = painter.fontMetrics().elidedText(index.data(), Qt.TextElideMode.ElideMiddle, room)
         painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, name)
         after = painter.fontMetrics().horizontalAdvance(name) + GRID
-        if index.data(CLASS_ROLE) and after < room:
+        if given and after < room:
             painter.setFont(small_font(option.font))
             painter.setPen(QColor(theme.quiet))
-            given = painter.fontMetrics().elidedText(index.data(CLASS_ROLE), Qt.TextElideMode.ElideRight, room - after)
+            given = painter.fontMetrics().elidedText(given, Qt.TextElideMode.ElideRight, room - after)
             painter.drawText(text.adjusted(after, 0, 0, 0), Qt.AlignmentFlag.AlignVCenter, given)
         painter.restore()

@@ -44,7 +44,7 @@ def paint_picture(painter: QPainter, picture: QPixmap | None, box: QRect, theme:
 
 
 class RowDelegate(QStyledItemDelegate):
-    """Rows of 56 px. The entry behind `ENTRY_ROLE` has ``name``, ``subtitle``, ``thumbnail``, ``problem``."""
+    """Rows of 56 px. The entry behind `ENTRY_ROLE` is a `SlideEntry`."""
 
     HEIGHT, PICTURE = 56, 44
 
@@ -69,7 +69,9 @@ class RowDelegate(QStyledItemDelegate):
         painter.setFont(small_font(font))
         painter.setPen(QColor(theme.error if entry.problem else theme.quiet))
         metrics = painter.fontMetrics()
-        line = metrics.elidedText(entry.subtitle, Qt.TextElideMode.ElideRight, text.width())
+        fits = metrics.horizontalAdvance(entry.subtitle) <= text.width()
+        line = entry.subtitle if fits else entry.short_subtitle
+        line = metrics.elidedText(line, Qt.TextElideMode.ElideRight, text.width())
         painter.drawText(text.translated(0, 20), Qt.AlignmentFlag.AlignVCenter, line)
         painter.restore()
 

@@ -9,6 +9,7 @@ from lile_desktop.actions import ActionRegistry
 from lile_desktop.panels.answers_panel import AnswersPanel
 from lile_desktop.panels.ask_panel import AskPanel
 from lile_desktop.panels.layers_panel import LayersPanel
+from lile_desktop.panels.left_column import LeftColumn
 from lile_desktop.panels.parts import hairline, tool_button
 from lile_desktop.panels.regions_panel import RegionsPanel
 from lile_desktop.panels.slides_panel import SlidesPanel
@@ -37,15 +38,7 @@ class ViewerPage(QWidget):
         self.ask = AskPanel(actions)
         self.answers = AnswersPanel(desk.picture)
 
-        self.left = _panel()
-        left = QVBoxLayout(self.left)
-        left.setContentsMargins(0, 0, 0, 0)
-        left.setSpacing(0)
-        left.addWidget(self.slides, 1)
-        left.addWidget(hairline())
-        left.addWidget(self.regions)
-        left.addWidget(hairline())
-        left.addWidget(self.layers)
+        self.left = LeftColumn(self.slides, self.regions, self.layers, desk.slides)
 
         middle = QWidget()
         column = QVBoxLayout(middle)

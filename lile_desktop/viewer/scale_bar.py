@@ -15,7 +15,7 @@ from lile_engine.slides import SlideInfo
 BAR_PX = 160.0  # the bar is at most this wide
 MARGIN = 16.0
 CORNER_HEIGHT = 40.0
-PLATE = QColor(20, 20, 22, 168)  # the ground under text on the picture, readable over white and over dark
+PLATE = QColor(20, 20, 22, 224)  # the ground under text on the picture: regions and points do not show through it
 INK = QColor(245, 245, 245)
 
 

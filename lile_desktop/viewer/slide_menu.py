@@ -8,12 +8,13 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QPointF, Signal
 from PySide6.QtGui import QAction, QColor, QGuiApplication, QIcon, QPixmap
-from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu
+from PySide6.QtWidgets import QFileDialog, QMenu
 
 from lile_desktop.text import tr
 from lile_desktop.viewer import operations as ops
 from lile_desktop.viewer.annotation_files import color_for
 from lile_desktop.viewer.annotations import PALETTE, RegionClass
+from lile_desktop.viewer.ask_text import ask_text
 from lile_desktop.viewer.display_panel import DisplayPanel
 from lile_desktop.viewer.scale_bar import place_text
 from lile_desktop.viewer.slide_view import SlideView
@@ -131,9 +132,9 @@ class SlideMenu(QObject):
         ops.set_class(self._view.annotations, kind)
 
     def _new_class(self) -> None:
-        name, given = QInputDialog.getText(self._view, tr("New class"), tr("Name of the class:"))
-        if given and name.strip():
-            self.add_class(name.strip())
+        name = ask_text(self._view, tr("New class"), tr("Name of the class:"))
+        if name:
+            self.add_class(name)
 
     def add_class(self, name: str) -> None:
         """Makes a class, gives it to the selected regions and keeps it for other slides and the next start."""
@@ -150,18 +151,18 @@ class SlideMenu(QObject):
         if not chosen:
             return
         annotation = chosen[0]
-        name, given = QInputDialog.getText(self._view, tr("Name"), tr("Name of the region:"), text=annotation.name)
-        if given:
-            ops.set_name(self._view.annotations, annotation.id, name.strip())
+        name = ask_text(self._view, tr("Name of the region"), tr("Name of the region:"), annotation.name)
+        if name is not None:
+            ops.set_name(self._view.annotations, annotation.id, name)
 
     def go_to(self) -> None:
         """Asks for a place in microns and goes there."""
         unit = "µm" if self._view.slide is not None and self._view.slide.mpp else "px"
-        text, given = QInputDialog.getText(self._view, tr("Go to position"), tr("x, y in {0}:").format(unit))
-        place = parse_place(text) if given else None
+        text = ask_text(self._view, tr("Go to position"), tr("x, y in {0}:").format(unit))
+        place = parse_place(text) if text is not None else None
         if place is not None:
             self._view.go_to_microns(*place)
-        elif given:
+        elif text is not None:
             self._view.slide_failed.emit(f"{text!r} is no place; write two numbers, as in 1200, 800.")
 
     def import_regions(self) -> None:

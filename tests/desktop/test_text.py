@@ -21,7 +21,7 @@ FOLDER = Path(lile_desktop.__file__).parent
 SHOWN_BY = {
     "setText", "setToolTip", "setAccessibleName", "setPlaceholderText", "setWindowTitle", "addAction", "addMenu",
     "QLabel", "QCheckBox", "QPushButton", "Notice", "heading", "quiet", "empty_state", "push_button", "icon_button",
-    "getText", "getDouble", "show_message",
+    "getText", "ask_text", "getDouble", "show_message",
 }  # fmt: skip
 PROPERTIES = ("text", "toolTip", "accessibleName", "placeholderText", "windowTitle", "title")
 # Not sentences: units and numbers in a menu, and what the user may type over.

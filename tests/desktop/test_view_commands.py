@@ -165,10 +165,8 @@ def test_bookmarks_by_key_and_menu_lie_with_the_slide_in_the_archive(
     shown: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     qtbot.waitUntil(lambda: shown.archive_page.rows_model.rowCount() == 2, timeout=LONG)
-    from PySide6.QtWidgets import QInputDialog
-
     qtbot.waitUntil(lambda: bool(shown.viewer._known), timeout=LONG)  # the archive is loaded
-    monkeypatch.setattr(QInputDialog, "getText", staticmethod(lambda *_args, **_more: ("Mitosis", True)))
+    monkeypatch.setattr("lile_desktop.bookmarks.ask_text", lambda *_args: "Mitosis")
     shown.view.set_view(shown.view.view.__class__(600, 500, 2.0))
     press(qtbot, shown, "Ctrl+D")
     slide = shown.view.slide
