@@ -16,6 +16,21 @@ STOP_WORDS = frozenset(
 )
 
 
+# American spelling of what the captions and phrases that were learned spell the British way.
+_SPELLINGS = (
+    ("tumor", "tumour"), ("hemorrh", "haemorrh"), ("edema", "oedema"), ("fiber", "fibre"), ("center", "centre"),
+    ("hyalinized", "hyalinised"), ("keratinizing", "keratinising"), ("necrotizing", "necrotising"),
+    ("esophag", "oesophag"), ("leukemi", "leukaemi"), ("anemi", "anaemi"), ("color", "colour"),
+)  # fmt: skip
+
+
+def respelled(phrase: str) -> str:
+    """The phrase as the learned texts would spell it: beginnings of words in American spelling made British."""
+    for american, british in _SPELLINGS:
+        phrase = re.sub(rf"\b{american}", british, phrase, flags=re.IGNORECASE)
+    return phrase
+
+
 def content_words(phrase: str) -> list[str]:
     """The words of a phrase that are not stop words, in lower case. Empty: nothing is asked."""
     words = re.findall(r"\w+", phrase.casefold())

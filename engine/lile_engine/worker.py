@@ -128,6 +128,7 @@ def load_engine(setup: EngineSetup) -> EngineInfo:
         key = (str(resolve_model(status.model_path if status else None)), setup.device)
         if _engine.model is None or _engine.model_key != key:
             model = load_model(key[0], setup.device)
+            model.ask_texts(["tissue"])  # the phrases that it knows are embedded now, not at the first question
             seconds = _calibrate(model)
         else:
             model, seconds = _engine.model, _engine.seconds_per_tile
@@ -318,7 +319,7 @@ def _attend(tokens: Floats, vectors: Floats, text: str, word: tuple[int, int] | 
 
     _, model = _needed()
     maps: list[AttentionMap] = [attention(model, tile, text, word) for tile in tokens]
-    encoded = model.encode_texts([text])
+    encoded = model.ask_texts([text])
     scores = model.score_pairs(tokens, encoded.tokens, encoded.mask)[:, 0]
     phrase = encoded.vectors[0]
     cosines = (vectors @ phrase).astype(np.float32)

@@ -1,5 +1,6 @@
 """A LILE checkpoint: a folder with ``config.json``, ``model.safetensors``, tokenizer files, ``model_card.md``,
-``checksums.json`` and, where known, ``reference.safetensors``. Nothing that runs is written or read."""
+``checksums.json`` and, where known, ``reference.safetensors`` and ``phrases.json``. Nothing that runs is written or
+read."""
 
 from __future__ import annotations
 
@@ -20,6 +21,8 @@ from lile_engine.errors import ModelError
 from lile_engine.model.config import LileConfig
 from lile_engine.model.create import build_lile
 from lile_engine.model.folders import check_folder, new_folder, read_config, read_weights
+from lile_engine.model.known import FILE as PHRASES
+from lile_engine.model.known import read_phrases, write_phrases
 from lile_engine.model.library import CARD, TRAINED_ON
 from lile_engine.model.lile import Lile
 from lile_engine.model.protocol import ModelIdentity
@@ -30,7 +33,7 @@ from lile_engine.model.text import TOKENIZER_FILES, PhraseTokenizer, read_tokeni
 WEIGHTS, TOKENIZER, CHECKSUMS = "model.safetensors", "tokenizer.json", "checksums.json"
 
 # What has a sum: all but the card and the list of cases, of which a person may strike a name.
-SUMMED = ("config.json", WEIGHTS, *TOKENIZER_FILES, REFERENCE)
+SUMMED = ("config.json", WEIGHTS, *TOKENIZER_FILES, REFERENCE, PHRASES)
 
 # Settings that do not change a single vector, and so leave an archive's vectors valid.
 _FREE = frozenset({"name", "alpha", "rerank_k", "lambda_self", "temperature", "dropout", "format", "model_type", "mpp"})
@@ -45,6 +48,7 @@ class Checkpoint:
     tokenizer: PhraseTokenizer
     identity: ModelIdentity
     reference: Reference | None
+    phrases: tuple[str, ...] = ()
 
 
 def save_checkpoint(
@@ -55,12 +59,14 @@ def save_checkpoint(
     reference: Reference | None = None,
     *,
     half: bool = True,
+    phrases: Sequence[str] = (),
     trained_on: Mapping[str, Sequence[str]] | None = None,
 ) -> ModelIdentity:
     """Writes a checkpoint, whole or not at all, over an older one of that name.
 
     ``tokenizer_files`` is the folder they are copied from; ``half`` stores matrices as float16 (vectors and
-    statistics stay float32); ``trained_on`` names the slides and cases of the pairs, for who must forget one.
+    statistics stay float32); ``phrases`` are those that it knows (`model.known`); ``trained_on`` names the slides and
+    cases of the pairs, for who must forget one.
     Returns the identity; raises `ModelError` where the tokenizer does not fit or nothing can be written.
     """
     read_tokenizer(tokenizer_files)
@@ -74,6 +80,8 @@ def save_checkpoint(
         (scratch / CARD).write_text(card, "utf-8")
         if reference is not None:
             save_reference(reference, scratch)
+        if phrases:
+            write_phrases(scratch, phrases)
         if trained_on is not None:
             (scratch / TRAINED_ON).write_text(json.dumps(trained_on, ensure_ascii=False) + "\n", "utf-8")
         sums = {name: sha256(scratch / name) for name in SUMMED if (scratch / name).is_file()}
@@ -117,7 +125,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         raise ModelError(f"The tokenizer.json in {folder} knows more words than the model; it is another model's.")
     model.load_state_dict(weights, assign=True)
     model.eval()
-    return Checkpoint(folder, model, tokenizer, identity_of(folder, config), load_reference(folder, config.width))
+    reference = load_reference(folder, config.width)
+    return Checkpoint(folder, model, tokenizer, identity_of(folder, config), reference, read_phrases(folder))
 
 
 def identity_of(folder: Path, config: LileConfig) -> ModelIdentity:

@@ -87,8 +87,7 @@ class ClipRuntime:
         scale = float(self._model.logit_scale.float().exp())
         return scale, scale
 
-    @property
-    def picture_mean(self) -> Floats | None:
+    def crowding(self, phrases: Floats) -> Floats | None:
         """None: such a folder does not say what it was trained on."""
         return None
 
@@ -137,6 +136,10 @@ class ClipRuntime:
         out = np.concatenate([t for _, t in parts] or [np.zeros((0, longest, self.identity.width), np.float32)])
         mask = np.ascontiguousarray(mask[:, :longest])
         return TextEncoding(vectors, out[:, :longest] * mask[:, :, None], mask, tokens.words)
+
+    def ask_texts(self, texts: Sequence[str]) -> TextEncoding:
+        """The same as `encode_texts`: such a folder does not say which phrases it knows."""
+        return self.encode_texts(texts)
 
     def score_pairs(self, image_tokens: Floats, text_tokens: Floats, mask: Bools) -> Floats:
         scores = np.zeros((len(image_tokens), len(text_tokens)), np.float32)

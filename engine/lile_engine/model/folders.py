@@ -25,7 +25,7 @@ PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy",
 # What a model folder of ours may hold: whatever else lies there is somebody's, and is never replaced.
 OWN = (
     "config.json", "model.safetensors", "model_card.md", "checksums.json", "reference.safetensors", "trained_on.json",
-    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+    "phrases.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
 )  # fmt: skip
 _DEEPEST = 50
 CODE = (".py", ".pyc", ".so", ".dll", ".dylib", ".sh", ".exe", ".pyd")

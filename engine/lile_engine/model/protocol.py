@@ -56,6 +56,11 @@ class Word:
     tokens: tuple[int, ...]
 
 
+# How much of a phrase's crowding (`ImageTextModel.crowding`) is taken from its cosine where phrases are compared with
+# each other for one picture.
+CROWDING_SHARE = 0.75
+
+
 @dataclass(frozen=True)
 class TextEncoding:
     """``vectors`` float32 [B, d], unit length; ``tokens`` float32 [B, M, w]; ``mask`` bool [B, M], True where
@@ -104,9 +109,9 @@ class ImageTextModel(Protocol):
         """How many candidates of stage one are re-ranked."""
         ...
 
-    @property
-    def picture_mean(self) -> Floats | None:
-        """Mean vector [d] of the pictures that the model learned from; None where it does not know."""
+    def crowding(self, phrases: Floats) -> Floats | None:
+        """How near phrases, unit vectors [B, d], lie to their nearest learned pictures whatever is asked: float32 [B],
+        a mean of cosines; None where the model does not know."""
         ...
 
     def phrase_range(self, phrase: Floats) -> PhraseRange | None:
@@ -119,6 +124,11 @@ class ImageTextModel(Protocol):
 
     def encode_texts(self, texts: Sequence[str]) -> TextEncoding:
         """Embeds phrases; what is longer than the model takes is cut."""
+        ...
+
+    def ask_texts(self, texts: Sequence[str]) -> TextEncoding:
+        """`encode_texts` for questions: other people's words are drawn towards those that the model knows, where it
+        knows any. Captions, which are what is searched, are embedded as they stand."""
         ...
 
     def score_pairs(self, image_tokens: Floats, text_tokens: Floats, mask: Bools) -> Floats:

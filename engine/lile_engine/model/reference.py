@@ -8,7 +8,8 @@ over captions; disagreement of the neighbours' captions) none was better by more
 `benchmarks/answers_outside.py` measures this one. It tells of pictures unlike the learned ones; whether an *answer* is
 right is better told by the probability of the class (`training.zeroshot`).
 
-The mean of those vectors travels along: a phrase that lies near it is like every picture a little, which says nothing.
+The same vectors tell how near a phrase lies to whatever pictures are nearest to it (`Reference.crowding`): words that
+lie near many pictures would be named too often.
 
 For phrases the same is done before the model's own layers, which pull every phrase to something they know: on the
 mean hidden state of the text encoder's words, with the one nearest phrase, for one that means the same is enough.
@@ -33,6 +34,7 @@ FILE = "reference.safetensors"
 NEAREST = 20  # of images
 _NEAREST_BEFORE = 5  # in files that do not say it
 NEAREST_PHRASES = 1
+CROWD = 0.1  # of the learned pictures make a phrase's neighbourhood
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,12 @@ class Scale:
 
 @dataclass(frozen=True)
 class Reference:
-    """Of images: ``vectors`` float32 [n, d], unit length, their scale, how many nearest it was measured with, and the
-    ``mean`` [d] of what was learned. Of phrases, where the model was saved with them: ``hidden`` float32 [m, text
-    width], unit length after ``centre`` [text width] was taken away."""
+    """Of images: ``vectors`` float32 [n, d], unit length, their scale, and how many nearest it was measured with. Of
+    phrases, where the model was saved with them: ``hidden`` float32 [m, text width], unit length after ``centre``
+    [text width] was taken away."""
 
     vectors: Floats
     scale: Scale
-    mean: Floats
     nearest: int = NEAREST
     hidden: Floats | None = None
     centre: Floats | None = None
@@ -66,6 +67,14 @@ class Reference:
     def outside(self, vectors: Floats) -> Floats:
         """How far image vectors [B, d] lie from what was learned, [B] from 0 to 1."""
         return self.scale(distances(vectors, self.vectors, self.nearest))
+
+    def crowding(self, phrases: Floats) -> Floats:
+        """Mean cosine of each of the phrases [B, d] with the tenth of the learned pictures that is nearest to it, [B]:
+        the neighbourhood of Conneau et al. 2018 (cross-domain similarity local scaling), on the side of the words."""
+        cosines = np.asarray(phrases, np.float32) @ self.vectors.T
+        count = max(1, round(CROWD * len(self.vectors)))
+        crowd: Floats = np.partition(cosines, -count, axis=1)[:, -count:].mean(axis=1)
+        return crowd
 
     def phrase_range(self, phrase: Floats) -> PhraseRange:
         """Where the cosines of a phrase [d] begin and end (formula: `PhraseRange`)."""
@@ -102,8 +111,7 @@ def build_reference(vectors: Floats, *, held_out: Floats | None = None, limit: i
     """
     vectors = np.asarray(vectors, np.float32)
     sample, scale = _sampled(vectors, held_out, limit, seed, NEAREST)
-    mean: Floats = vectors.mean(axis=0)
-    return Reference(sample, scale, mean)
+    return Reference(sample, scale)
 
 
 def with_phrases(
@@ -139,7 +147,6 @@ def save_reference(reference: Reference, folder: Path) -> None:
     arrays: dict[str, NDArray[Any]] = {
         "vectors": reference.vectors.astype(np.float16),
         "scale": _pair(reference.scale),
-        "mean": reference.mean.astype(np.float32),
         "nearest": np.array([reference.nearest], np.int32),
     }
     if reference.hidden is not None and reference.centre is not None and reference.hidden_scale is not None:
@@ -161,7 +168,6 @@ def load_reference(folder: Path, width: int) -> Reference | None:
     try:
         arrays = load_file(file)
         vectors, scale = arrays["vectors"].astype(np.float32), Scale(*map(float, arrays["scale"]))
-        mean = arrays["mean"] if "mean" in arrays else vectors.mean(axis=0)
         nearest = int(arrays["nearest"][0]) if "nearest" in arrays else _NEAREST_BEFORE
         hidden = centre = hidden_scale = None
         if "hidden" in arrays:
@@ -169,8 +175,8 @@ def load_reference(folder: Path, width: int) -> Reference | None:
             hidden_scale = Scale(*map(float, arrays["hidden_scale"]))
     except (SafetensorError, OSError, KeyError, IndexError, ValueError, TypeError) as error:
         raise ModelError(f"The {FILE} in {folder} is damaged; get the model again.") from error
-    if vectors.ndim != 2 or vectors.shape[1] != width or mean.shape != (width,) or nearest < 1:
+    if vectors.ndim != 2 or vectors.shape[1] != width or nearest < 1:
         raise ModelError(f"The {FILE} in {folder} belongs to another model; get the model again.")
     if hidden is not None and (centre is None or hidden.ndim != 2 or centre.shape != hidden.shape[1:]):
         raise ModelError(f"The {FILE} in {folder} is damaged; get the model again.")
-    return Reference(vectors, scale, mean, nearest, hidden, centre, hidden_scale)
+    return Reference(vectors, scale, nearest, hidden, centre, hidden_scale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,10 +13,12 @@ from torch import Tensor
 from lile_engine.model.checkpoint import Checkpoint
 from lile_engine.model.devices import describe_device, in_batches, pick_device, pick_precision
 from lile_engine.model.efficientnet_lite import EfficientNetLite0
+from lile_engine.model.known import KnownPhrases
 from lile_engine.model.lile import Encoded, Lile
 from lile_engine.model.pixels import resized
 from lile_engine.model.protocol import AttentionMaps, Bools, Floats, ImageEncoding, Pixels, TextEncoding, Word
 from lile_engine.outside import PhraseRange
+from lile_engine.phrases import content_words, respelled
 
 IMAGE_BATCH, TEXT_BATCH, PAIR_BATCH = 64, 64, 512
 
@@ -31,6 +34,8 @@ class LileRuntime:
         self._precision = precision or pick_precision(self._device)
         self._tokenizer = checkpoint.tokenizer
         self._reference = checkpoint.reference
+        self._phrases = checkpoint.phrases
+        self._known: KnownPhrases | None = None  # embedded when something is asked
         self.identity = checkpoint.identity
         self.alpha = checkpoint.model.config.alpha
         self.rerank_k = checkpoint.model.config.rerank_k
@@ -48,9 +53,9 @@ class LileRuntime:
         first, second = self._model.scales
         return float(first), float(second)
 
-    @property
-    def picture_mean(self) -> Floats | None:
-        return None if self._reference is None else self._reference.mean
+    def crowding(self, phrases: Floats) -> Floats | None:
+        """As the protocol says."""
+        return None if self._reference is None else self._reference.crowding(phrases)
 
     def phrase_range(self, phrase: Floats) -> PhraseRange | None:
         """As the protocol says."""
@@ -72,6 +77,21 @@ class LileRuntime:
         )
 
     def encode_texts(self, texts: Sequence[str]) -> TextEncoding:
+        return self._encode_texts(texts)[0]
+
+    def ask_texts(self, texts: Sequence[str]) -> TextEncoding:
+        """As the protocol says; ``words`` are those of the phrases as they were respelled."""
+        encoded, hidden = self._encode_texts([respelled(text) for text in texts])
+        if self._known is None and self._phrases:
+            known, known_hidden = self._encode_texts(self._phrases)
+            self._known = KnownPhrases.of(known_hidden, known.vectors)
+        if self._known is None or not len(hidden):
+            return encoded
+        counts = [len(content_words(text)) for text in texts]
+        return replace(encoded, vectors=self._known.draw(hidden, encoded.vectors, counts))
+
+    def _encode_texts(self, texts: Sequence[str]) -> tuple[TextEncoding, Floats]:
+        """The encoding, and the mean hidden states of the words [B, text width]."""
         tokens = self._tokenizer(texts)
         lengths = tokens.seen.sum(1)
         order = torch.argsort(lengths, stable=True)  # like with like: little padding to compute
@@ -89,15 +109,12 @@ class LileRuntime:
         count, longest = tokens.mask.shape
         vectors = np.zeros((count, self.identity.width), np.float32)
         out = np.zeros((count, longest, self.identity.token_width), np.float32)
-        known: Floats | None = None
+        means = np.zeros((count, parts[0][3].shape[1] if parts else 0), np.float32)
         for rows, v, t, hidden in parts:
-            vectors[rows], out[rows, : t.shape[1]] = v, t
-            far = None if self._reference is None else self._reference.outside_phrases(hidden)
-            if far is not None:
-                known = np.zeros(count, np.float32) if known is None else known
-                known[rows] = far
+            vectors[rows], out[rows, : t.shape[1]], means[rows] = v, t, hidden
+        far = None if self._reference is None or not parts else self._reference.outside_phrases(means)
         words: list[list[Word]] = tokens.words
-        return TextEncoding(vectors, out, tokens.mask.numpy(), words, known)
+        return TextEncoding(vectors, out, tokens.mask.numpy(), words, far), means
 
     def score_pairs(self, image_tokens: Floats, text_tokens: Floats, mask: Bools) -> Floats:
         images, texts = self._tensor(image_tokens), self._tensor(text_tokens)

@@ -82,7 +82,7 @@ def compose(parts: tuple[Part, ...], places: tuple[tuple[str, Region], ...] = ()
 
 def text_part(model: ImageTextModel, text: str, weight: float = 1.0) -> Part:
     """A phrase as a part."""
-    encoded = model.encode_texts([text])
+    encoded = model.ask_texts([text])
     outside = None if encoded.outside is None else float(encoded.outside[0])
     return Part(
         weight, False, encoded.vectors, encoded.tokens, encoded.mask, outside, model.phrase_range(encoded.vectors[0])

@@ -4,6 +4,10 @@ The score of a candidate is ``alpha * cos + (1 - alpha) * s_x`` (DESIGN.md, sect
 the question's vector and s_x the pair score. Only words and pictures make pairs; with several parts s_x is their
 weighted mean, sum(w_i * s_i) / sum(|w_i|), and where parts are of the candidate's own kind their share of the weight
 stays with the cosine.
+
+Where captions are ranked for a picture, a part of a caption's crowding (its mean cosine with the learned pictures that
+are nearest to it) is taken from its cosine: captions that lie amid many pictures would otherwise stand before others
+whatever is asked. Tiles for a phrase need none, they all meet the same one.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from lile_engine import __version__
 from lile_engine.archive import Archive, CaptionRow, Neighbours, SearchFilter, TileRow
 from lile_engine.archive.rows import Ids
 from lile_engine.errors import ArchiveError, QueryError
-from lile_engine.model.protocol import Floats, ImageTextModel
+from lile_engine.model.protocol import CROWDING_SHARE, Floats, ImageTextModel
 from lile_engine.progress import CancelToken, ProgressCallback, no_progress
 from lile_engine.retrieval.cases import cases_of, pool_cases
 from lile_engine.retrieval.encode import EncodedQuery, encode_query
@@ -29,15 +33,18 @@ _CASE_TILES = 300  # tiles brought for each vector of the question when cases ar
 _CASE_VECTORS = 64  # so many tiles of a region ask for it; more would only ask the same again
 _EVIDENCE = 5
 _PAIRS_AT_ONCE = 16
+_NEAR_CAPTIONS = 20  # among so many of the nearest captions the best is looked for
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Ids [n] with cosines [n], best first, and pair scores [n] (nan where not scored)."""
+    """Ids [n] with cosines [n], best first, pair scores [n] (nan where not scored), and what is taken from the cosines
+    for crowding [n]."""
 
     ids: Ids
     cosines: Floats
     pairs: Floats
+    crowding: Floats
     exact: bool
     compared: int
 
@@ -143,13 +150,24 @@ def first_stage(
     rerank: bool = True,
 ) -> Candidates:
     """The nearest tiles or captions by cosine: k, or as many as will be re-ranked. A region does not find itself."""
-    want = max(k, model.rerank_k) if rerank and _has_pairs(encoded, kind) else k
+    pairs = _has_pairs(encoded, kind)
+    # The order of captions for a picture changes within the first hundred also where nothing is re-ranked.
+    want = max(k, model.rerank_k) if pairs and (rerank or kind == "captions") else k
     if kind == "captions":
         found = archive.search_captions(encoded.vector, want, filter)
     else:
         found = _without_own_places(archive, encoded, want, filter)
     nothing = np.full(len(found.ids), np.nan, np.float32)
-    return Candidates(found.ids, found.scores, nothing, found.exact, found.compared)
+    crowding = np.zeros(len(found.ids), np.float32)
+    if kind == "captions" and pairs:
+        crowding = _pair_share(encoded, kind) * _crowding(archive, model, found.ids)
+    return Candidates(found.ids, found.scores, nothing, crowding, found.exact, found.compared)
+
+
+def _crowding(archive: Archive, model: ImageTextModel, captions: Ids) -> Floats:
+    """What is taken from the cosines of captions with a picture, [n]; 0 where the model does not know."""
+    crowd = model.crowding(archive.caption_vectors(captions)) if len(captions) else None
+    return np.zeros(len(captions), np.float32) if crowd is None else CROWDING_SHARE * crowd
 
 
 def rerank_candidates(
@@ -171,8 +189,9 @@ def final_scores(model: ImageTextModel, encoded: EncodedQuery, candidates: Candi
     """The scores [n] that order the hits: see the head of this file."""
     share = _pair_share(encoded, kind)
     beta = (1 - model.alpha) * share
-    mixed = (1 - beta) * candidates.cosines + beta * candidates.pairs
-    scores: Floats = np.where(np.isfinite(candidates.pairs), mixed, candidates.cosines).astype(np.float32)
+    first = candidates.cosines - candidates.crowding
+    mixed = (1 - beta) * first + beta * candidates.pairs
+    scores: Floats = np.where(np.isfinite(candidates.pairs), mixed, first).astype(np.float32)
     return scores
 
 
@@ -206,7 +225,7 @@ def _patch_hits(
         return []
     vectors = archive.tile_vectors(ids[alive])
     outsides = model.outside(vectors)
-    captions = _nearest_captions(archive, vectors)
+    captions = _nearest_captions(archive, model, vectors)
     hits = []
     for row_at, at in enumerate(alive):
         row = rows[int(ids[at])]
@@ -243,12 +262,22 @@ def caption_hit(
     )  # fmt: skip
 
 
-def _nearest_captions(archive: Archive, vectors: Floats) -> list[tuple[CaptionRow | None, float]]:
-    """The caption nearest to each of the vectors [n, d], with its cosine; None where the archive has no captions."""
-    found = [archive.search_captions(vector, 1) for vector in vectors]
-    rows = {row.id: row for row in archive.captions(sorted({int(one.ids[0]) for one in found if len(one.ids)}))}
+def _nearest_captions(
+    archive: Archive, model: ImageTextModel, vectors: Floats
+) -> list[tuple[CaptionRow | None, float]]:
+    """The best caption of each of the vectors [n, d], crowding taken away, with its cosine; None where the archive has
+    no captions."""
+    found = [archive.search_captions(vector, _NEAR_CAPTIONS) for vector in vectors]
+    ids = np.unique(np.concatenate([one.ids for one in found]))
+    crowding = _crowding(archive, model, ids)
+    best = [
+        int((one.scores - crowding[np.searchsorted(ids, one.ids)]).argmax()) if len(one.ids) else -1 for one in found
+    ]
+    chosen = sorted({int(one.ids[at]) for one, at in zip(found, best, strict=True) if at >= 0})
+    rows = {row.id: row for row in archive.captions(chosen)}
     return [
-        (rows.get(int(one.ids[0])), float(one.scores[0])) if len(one.ids) else (None, float("nan")) for one in found
+        (rows.get(int(one.ids[at])), float(one.scores[at])) if at >= 0 else (None, float("nan"))
+        for one, at in zip(found, best, strict=True)
     ]
 
 
@@ -351,6 +380,8 @@ def _pair_scores(
 
 def _parts(candidates: Candidates, at: int) -> dict[str, float]:
     parts = {"cosine": float(candidates.cosines[at])}
+    if candidates.crowding[at]:
+        parts["crowding"] = float(candidates.crowding[at])
     if np.isfinite(candidates.pairs[at]):
         parts["pair"] = float(candidates.pairs[at])
     return parts

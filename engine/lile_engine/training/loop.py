@@ -348,4 +348,6 @@ def _finish(
     card = write_card(config, ema.model.config, datasets, start.origin, start.card, record)
     # The pairs kept out count too: they chose the weights.
     origins = trained_on((p for d in (*datasets, validation) for p in d.pairs), start.tokenizer_files)
-    return save_checkpoint(config.output, ema.model, start.tokenizer_files, card, reference, trained_on=origins)
+    return save_checkpoint(
+        config.output, ema.model, start.tokenizer_files, card, reference, phrases=start.phrases, trained_on=origins
+    )

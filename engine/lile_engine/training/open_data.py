@@ -21,6 +21,7 @@ from PIL import Image
 
 from lile_engine.errors import DataError
 from lile_engine.paths import private_dir
+from lile_engine.phantom import TISSUES
 from lile_engine.phantom.captions import phrases
 from lile_engine.training.terms import TERM_PHRASES
 
@@ -127,6 +128,17 @@ _PHANTOM_TERMS: dict[str, tuple[str, ...]] = {
     "nerve": ("nerve or ganglion",),
     "vessel": ("blood vessel",),
 }
+
+
+def known_phrases() -> tuple[str, ...]:
+    """The phrases of terms, phantom tissues and classes that the bundled checkpoint learns from (`model.known`)."""
+    texts = [
+        *(p for words in TERM_PHRASES.values() for p in words),
+        *(p for tissue in TISSUES for p in phrases(tissue)),
+        *(p for words in CLASS_PHRASES.values() for p in words),
+        *(p for words in _WEAK_CAPTIONS.values() for p in words),
+    ]
+    return tuple(sorted(set(texts)))
 
 
 def read_jsonl(path: Path) -> list[Row]:

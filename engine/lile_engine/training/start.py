@@ -30,13 +30,15 @@ _CLOSED_FORM_PAIRS = 6000
 
 @dataclass(frozen=True)
 class Start:
-    """The network to train (encoders frozen where the configuration says so), tokenizer, and where it came from."""
+    """The network to train (encoders frozen where the configuration says so), tokenizer, where it came from, and the
+    phrases that it knew there."""
 
     model: Lile
     tokenizer: PhraseTokenizer
     tokenizer_files: Path
     origin: str
     card: str
+    phrases: tuple[str, ...] = ()
 
 
 def prepare_start(config: TrainConfig) -> Start:
@@ -51,7 +53,7 @@ def prepare_start(config: TrainConfig) -> Start:
         origin = f"{checkpoint.identity.name} ({checkpoint.identity.id})"
         card = folder / CARD
         told = card.read_text("utf-8", errors="replace") if card.is_file() else ""
-        start = Start(checkpoint.model, checkpoint.tokenizer, folder, origin, told)
+        start = Start(checkpoint.model, checkpoint.tokenizer, folder, origin, told, checkpoint.phrases)
     name = config.model.name or config.output.name
     start.model.config = start.model.config.replace(name=name, lambda_self=config.loss.weight_self)
     start.model.freeze(image=config.optim.image_backbone == 0, text=config.optim.text_encoder == 0)

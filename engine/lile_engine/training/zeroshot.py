@@ -1,11 +1,12 @@
 """Zero-shot classification: which class do its phrases say the picture is?
 
-A class is the mean of its phrases: stage one compares vectors, stage two the cross-attention scores, mixed by the
-model's own ``alpha`` as in search. From stage one the class's cosine with the *mean* of the pictures that the model
-learned from is taken away: what a phrase shares with every picture says nothing of this one, and prefers common words
-(hubness; Radovanovic et al. 2010). No benchmark and no prior enters. On the atlas cases that the model has not seen
-this brings 0.03 to 0.05 of balanced accuracy over 15 terms, the pair score included or not; on sets that refits had not
-seen it brought nothing or cost up to 0.04, and on LC25000 0.04 (two tiles of 50).
+A class is the mean of its phrases, each drawn towards the phrases that the model knows (`model.known`). Stage one
+compares vectors; a part of the class's mean cosine with the learned pictures nearest to it is taken away, for a phrase
+that lies amid many pictures would be named too often (hubness; Radovanovic et al. 2010; the correction of Conneau et
+al. 2018 on one side, in part). Neither a prior nor the other pictures asked about enter: a picture alone gets the same
+answer. Stage two adds the cross-attention scores with half the weight that search gives
+them: it learned on captions, and other people's short words are the less its own. `benchmarks/answers.py` has what
+each brings and costs.
 
 Probabilities are a softmax over the classes asked about, so they say which of *these* fits best, not whether any fits;
 for that there is ``outside``. The probability of the class named is the answer's confidence: it tells right answers
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lile_engine.errors import DataError
-from lile_engine.model.protocol import ImageTextModel
+from lile_engine.model.protocol import CROWDING_SHARE, ImageTextModel
 from lile_engine.phrases import content_words
 from lile_engine.progress import CancelToken, ProgressCallback, ProgressMeter, no_progress
 from lile_engine.training.augment import plain_view
@@ -31,6 +32,7 @@ from lile_engine.training.pairs import load_file
 
 # Softmax over differences of cosines: without a factor, 0.6 against 0.3 would be a near tie.
 DEFAULT_SHARPNESS = 20.0
+PAIR_SHARE = 0.5  # of the weight that pair scores have in a search
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,12 @@ def classify(
     owner = np.repeat(np.arange(len(labels)), [len(items) for items in labels.values()])
     mean = (owner[:, None] == np.arange(len(labels))[None]).astype(np.float32)
     mean /= mean.sum(axis=0, keepdims=True)
-    texts = model.encode_texts(phrases)
+    texts = model.ask_texts(phrases)
     centres = mean.T @ texts.vectors
     centres /= np.linalg.norm(centres, axis=1, keepdims=True) + 1e-9
-    mean_picture = model.picture_mean
-    shared = np.zeros(len(labels), np.float32) if mean_picture is None else centres @ mean_picture
+    crowding = model.crowding(centres)
+    shared = np.zeros(len(labels), np.float32) if crowding is None else CROWDING_SHARE * crowding
+    pair_weight = PAIR_SHARE * (1 - model.alpha)
     sharpness = float(getattr(model, "sharpness", DEFAULT_SHARPNESS))
     probabilities, outside = [], []
     for start in range(0, len(images), batch):
@@ -91,9 +94,9 @@ def classify(
         views = np.stack([plain_view(image, model.identity.input_px) for image in images[start : start + batch]])
         encoded = model.encode_images(views)
         scores = encoded.vectors @ centres.T - shared
-        if rerank and model.alpha < 1:
+        if rerank and pair_weight:
             pair_scores = model.score_pairs(encoded.tokens, texts.tokens, texts.mask) @ mean
-            scores = model.alpha * scores + (1 - model.alpha) * pair_scores
+            scores = (1 - pair_weight) * scores + pair_weight * pair_scores
         scaled = np.exp((scores - scores.max(axis=1, keepdims=True)) * sharpness)
         probabilities.append(scaled / scaled.sum(axis=1, keepdims=True))
         outside.append(model.outside(encoded.vectors))

@@ -11,6 +11,7 @@ import pytest
 
 from lile_engine.archive import SearchFilter, open_archive
 from lile_engine.errors import ArchiveError, Cancelled, QueryError, SlideError
+from lile_engine.model.protocol import CROWDING_SHARE
 from lile_engine.progress import CancelToken
 from lile_engine.retrieval.attention import attention
 from lile_engine.retrieval.heatmap import heatmap
@@ -84,6 +85,29 @@ def test_captions_of_an_image(indexed: Path, model: Any, slides: list[Path]) -> 
     assert (placed["fat"].slide, placed["fat"].x) == (None, None)
     assert (placed["colon adenocarcinoma"].case, placed["colon adenocarcinoma"].case_known) == ("B1", True)
     assert all("pair" in hit.scores and hit.outside is not None for hit in hits)
+
+
+def test_captions_amid_many_pictures_are_set_back(indexed: Path, model: Any, slides: list[Path]) -> None:
+    with open_archive(indexed) as archive, open_slide(slides[1]) as slide:
+        query = Query(images=(WeightedImage(slide.read_square(64, 64, 64, 64)),))
+        plain = search(archive, model, query, kind="captions", k=4, rerank=False).hits
+        ranked = search(archive, model, query, kind="captions", k=4).hits
+        crowding = dict(
+            zip(
+                [hit.id for hit in plain],
+                CROWDING_SHARE * model.crowding(archive.caption_vectors([hit.id for hit in plain])),
+                strict=True,
+            )
+        )
+        for hit in plain:
+            assert hit.scores["crowding"] == pytest.approx(float(crowding[hit.id]), abs=1e-5)
+            assert hit.score == pytest.approx(hit.scores["cosine"] - hit.scores["crowding"], abs=1e-5)
+        for hit in ranked:
+            first = hit.scores["cosine"] - hit.scores["crowding"]
+            assert hit.score == pytest.approx(model.alpha * first + (1 - model.alpha) * hit.scores["pair"], abs=1e-5)
+        assert [hit.score for hit in plain] == sorted((hit.score for hit in plain), reverse=True)
+        best = search(archive, model, query, k=1).hits[0]  # the picture's own tile, with the best of its captions
+        assert best.caption == plain[0].caption
 
 
 def test_what_is_not_wanted_counts_against(indexed: Path, model: Any) -> None:

@@ -31,8 +31,11 @@ class Leaning:
     identity = ModelIdentity("0" * 16, "leaning", 3, 1, 1, 8, 0.5)
     device, alpha, rerank_k = "cpu", 1.0, 10
 
-    def __init__(self, picture_mean: np.ndarray | None) -> None:
-        self.picture_mean = picture_mean
+    def __init__(self, crowding: np.ndarray | None) -> None:
+        self._crowding = crowding
+
+    def crowding(self, phrases: np.ndarray) -> np.ndarray | None:
+        return self._crowding
 
     def encode_images(self, pixels: np.ndarray) -> ImageEncoding:
         rows = np.array([[0.6, 0.7, 0.1] if p.mean() < 128 else [0.1, 0.9, 0.2] for p in pixels], np.float32)
@@ -40,7 +43,7 @@ class Leaning:
             rows / np.linalg.norm(rows, axis=1, keepdims=True), np.zeros((len(pixels), 1, 1), np.float32)
         )
 
-    def encode_texts(self, texts: list[str]) -> TextEncoding:
+    def ask_texts(self, texts: list[str]) -> TextEncoding:
         vectors = np.eye(3, dtype=np.float32)[[("one", "two", "three").index(t) for t in texts]]
         return TextEncoding(vectors, np.zeros((len(texts), 1, 1), np.float32), np.ones((len(texts), 1), bool), [])
 
@@ -48,13 +51,15 @@ class Leaning:
         return np.zeros(len(vectors), np.float32)
 
 
-def test_what_a_phrase_shares_with_every_picture_does_not_count() -> None:
+def test_a_phrase_amid_all_pictures_is_not_named_for_that() -> None:
     images = [np.full((8, 8, 3), 90, np.uint8), np.full((8, 8, 3), 200, np.uint8)]
     labels = {name: [name] for name in ("one", "two", "three")}
     plain, _ = classify(Leaning(None), images, labels)
     assert plain.argmax(1).tolist() == [1, 1]
-    table, _ = classify(Leaning(np.array([0.3, 0.8, 0.2], np.float32)), images, labels)
+    table, _ = classify(Leaning(np.array([0.3, 0.9, 0.2], np.float32)), images, labels)
     assert table.argmax(1).tolist() == [0, 1]
+    alone, _ = classify(Leaning(np.array([0.3, 0.9, 0.2], np.float32)), images[:1], labels)
+    np.testing.assert_allclose(alone[0], table[0], atol=1e-6)
 
 
 def test_command_keeps_the_order(
