@@ -338,6 +338,7 @@ class MainWindow(QMainWindow):
         if self.pages.is_made(TRAINING):
             self.training_page.set_icons()
         self.notices.set_icons()
+        self.jobs_bar.set_icons()
 
     def _on_settings(self) -> None:
         if theme_for(self.settings.value.appearance) != current_theme():

@@ -8,6 +8,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QProgressBar, QSizePolicy, QToolButton, QWidget
 
+from lile_desktop.icons import icon
 from lile_desktop.jobs import Job, JobQueue, JobState, progress_text
 from lile_desktop.panels.parts import icon_button
 from lile_desktop.text import tr
@@ -39,6 +40,11 @@ class JobsBar(QWidget):
         queue.added.connect(self._add)
         queue.removed.connect(self._remove)
         self.hide()
+
+    def set_icons(self) -> None:
+        """Icons in the theme's colour."""
+        for row in self._rows.values():
+            row.cancel.setIcon(icon("x"))
 
     def rows(self) -> list[_JobRow]:
         """A row for each job, the one that is shown first."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QSlider, QToolButton, QVBoxLayout, QWidget
 
+from lile_desktop.icons import icon
 from lile_desktop.panels.parts import Choice, heading, icon_button, quiet
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
@@ -34,6 +35,12 @@ class LayersPanel(QWidget):
         self._hint = quiet(tr("Heat maps and attention maps appear here."))
         self._layout.addWidget(self._hint)
         self._rows: dict[str, QWidget] = {}
+        self._removers: dict[str, QToolButton] = {}
+
+    def set_icons(self) -> None:
+        """Icons in the theme's colour."""
+        for remover in self._removers.values():
+            remover.setIcon(icon("x"))
 
     def names(self) -> tuple[str, ...]:
         """The layers that are listed."""
@@ -54,9 +61,10 @@ class LayersPanel(QWidget):
         box.toggled.connect(lambda on: self.visibility_changed.emit(name, on))
         top = QHBoxLayout()
         top.addWidget(box, 1)
-        top.addWidget(
-            icon_button("x", tr("Remove {0}").format(title), tr("Take this layer off"), lambda: self.removed.emit(name))
+        remover = self._removers[name] = icon_button(
+            "x", tr("Remove {0}").format(title), tr("Take this layer off"), lambda: self.removed.emit(name)
         )
+        top.addWidget(remover)
         layout = QVBoxLayout(row)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GRID // 2)
@@ -102,6 +110,7 @@ class LayersPanel(QWidget):
     def drop_layer(self, name: str) -> None:
         """Takes a layer off the list."""
         row = self._rows.pop(name, None)
+        self._removers.pop(name, None)
         if row is not None:
             self._layout.removeWidget(row)
             row.hide()

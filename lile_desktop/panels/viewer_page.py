@@ -73,6 +73,7 @@ class ViewerPage(QWidget):
         """Icons in the theme's colour."""
         self.ask.set_icons()
         self.answers.set_icons()
+        self.layers.set_icons()
 
 
 def _panel() -> QWidget:

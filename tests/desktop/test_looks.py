@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, QRectF, QTimer
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QGuiApplication, QImage, QPainter
-from PySide6.QtWidgets import QApplication, QInputDialog
+from PySide6.QtWidgets import QApplication, QInputDialog, QToolButton
 from pytestqt.qtbot import QtBot
 
 from lile_desktop.jobs import TrainStep
@@ -117,6 +117,21 @@ def test_regions_have_the_room_that_slides_do_not_need_and_stay_when_layers_come
     for name in ("heat", "attention"):
         page.layers.drop_layer(name)
     assert places(ready) == before
+
+
+def test_the_signs_on_layers_follow_the_theme(ready: MainWindow) -> None:
+    ready.page.layers.set_layer("heat", "Heat map: fat", 0.5, "viridis")
+    button = next(one for one in ready.page.layers.findChildren(QToolButton) if "Remove" in one.accessibleName())
+    for appearance in ("light", "dark"):
+        ready.settings.update(appearance=appearance)
+        drawn = button.icon().pixmap(16, 16).toImage()
+        shades = [
+            drawn.pixelColor(x, y).lightness()
+            for x in range(drawn.width())
+            for y in range(drawn.height())
+            if drawn.pixelColor(x, y).alpha() > 200
+        ]
+        assert (min(shades) > 128) is (appearance == "dark")
 
 
 def test_many_slides_leave_room_for_regions(ready: MainWindow) -> None:
