@@ -34,6 +34,7 @@ from PySide6.QtWidgets import QApplication
 from lile_desktop.viewer import SlideView, TileCache, ViewState
 from lile_desktop.viewer.annotations import Annotation, prepared
 from lile_desktop.viewer.motion import glide
+from lile_desktop.viewer.painting_threads import choose_painting_threads
 from lile_desktop.viewer.pyramid import build_pyramid
 from lile_desktop.viewer.tile_loader import image_of
 from lile_desktop.viewer.tile_painter import paint_tiles, tiles_for_view
@@ -327,6 +328,7 @@ def main() -> None:
     parser.add_argument("--shapes", type=int, default=100_000)
     parser.add_argument("--cache-mb", type=int, default=512)
     arguments = parser.parse_args()
+    choose_painting_threads()  # as the application does
     app = QApplication([])
     with tempfile.TemporaryDirectory() as folder:
         results = [

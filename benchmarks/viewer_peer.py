@@ -38,6 +38,7 @@ from PySide6.QtWidgets import QApplication
 from viewer import HEIGHT, WIDTH, TimedView, until
 
 from lile_desktop.viewer import TileCache, ViewState
+from lile_desktop.viewer.painting_threads import choose_painting_threads
 from lile_engine.slides.readers import ReaderPool
 
 PAGE = Path(__file__).with_name("viewer_peer.html")
@@ -225,6 +226,7 @@ def main() -> None:
     library = arguments.openseadragon / "build" / "openseadragon" / "openseadragon.min.js"
     if not library.exists():
         raise SystemExit(f"{library} is not there; npm install openseadragon, and name its folder")
+    choose_painting_threads()  # as the application does
     app = QApplication([])
     with openslide.OpenSlide(arguments.slide) as slide:
         journey = journey_over(*slide.dimensions)

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lile_desktop.panels.parts import Choice, heading, number_field, push_button, quiet
+from lile_desktop.panels.parts import LINE_HEIGHT, Choice, heading, number_field, push_button, quiet
 from lile_desktop.settings import APPEARANCES, DEVICES, Settings
 from lile_desktop.slide_list import scale_text
 from lile_desktop.text import tr
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lile_engine.slides import SlideInfo
 
 PICTURE_PX = 112
-FIELD_WIDTH, FIELD_HEIGHT = 160, 30
+FIELD_WIDTH = 160
 LABEL_IMAGES = ("label", "macro")  # the label shows the patient's name, and a macro photo shows the label
 
 
@@ -87,7 +87,7 @@ class SettingsDialog(QDialog):
             (tr("Picture memory"), self.cache),
         )
         for row, (label, field) in enumerate(rows):
-            field.setFixedSize(FIELD_WIDTH, FIELD_HEIGHT)
+            field.setFixedSize(FIELD_WIDTH, LINE_HEIGHT)
             form.addWidget(QLabel(label), row, 0)
             form.addWidget(field, row, 1)
         form.setColumnStretch(0, 1)

@@ -13,6 +13,7 @@ from lile_desktop.logs import start_logging
 from lile_desktop.main_window import MainWindow
 from lile_desktop.settings import SettingsStore
 from lile_desktop.theme import apply_theme, theme_for
+from lile_desktop.viewer.painting_threads import choose_painting_threads
 
 TITLE = "LILE Desktop"
 
@@ -21,6 +22,7 @@ def make_application(arguments: Sequence[str]) -> QApplication:
     """The Qt application with its name and the theme of the settings."""
     # Nothing of this program may ask the network for anything, its libraries included.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    choose_painting_threads()
     application = QApplication(list(arguments) or ["lile-desktop"])
     application.setApplicationName(TITLE)
     application.setDesktopFileName("lile-desktop")

@@ -156,10 +156,6 @@ QLineEdit {{
   background: {t.base}; border: 1px solid {t.line}; border-radius: 4px; padding: 5px 8px; min-height: 18px;
   selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
 QLineEdit:focus {{ border-color: {t.accent}; }}
-QAbstractSpinBox {{ background: {t.base}; border: 1px solid {t.line}; border-radius: 4px; padding: 5px 2px;
-  min-height: 18px; selection-background-color: {t.accent}; selection-color: {t.on_accent}; }}
-QAbstractSpinBox:focus {{ border-color: {t.accent}; }}
-QAbstractSpinBox QLineEdit {{ border: none; padding: 0 6px; min-height: 0; background: transparent; }}
 QPushButton {{ background: {t.base}; border: 1px solid {t.line}; border-radius: 4px; padding: 5px 12px;
   min-height: 18px; }}
 QPushButton:hover {{ background: {t.hover}; }}

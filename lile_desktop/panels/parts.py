@@ -24,6 +24,8 @@ from PySide6.QtWidgets import (
 from lile_desktop.icons import are_loaded, blank, icon
 from lile_desktop.theme import GRID, small_font
 
+LINE_HEIGHT = 30  # px of a line that is typed into
+
 
 def heading(text: str) -> QLabel:
     """The title of a part of a panel."""
@@ -119,6 +121,8 @@ def column(widget: QWidget, *, margin: int = GRID, spacing: int = GRID) -> QVBox
 def number_field(field: QSpinBox | QDoubleSpinBox, name: str, tip: str) -> None:
     """Names a number field; it is typed into, or turned by wheel and arrow keys."""
     field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+    field.setFixedHeight(LINE_HEIGHT)  # as lines of text have it, which begin as far from the left
+    field.lineEdit().setTextMargins(4, 0, 0, 0)
     field.setAccessibleName(name)
     field.setToolTip(tip)
 
