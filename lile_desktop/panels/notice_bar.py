@@ -43,7 +43,7 @@ class NoticeBar(QWidget):
         self.sentence.setWordWrap(True)
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.details_button = push_button(tr("Details"), tr("What the program knows about it"), self._show_details)
-        self.offer_button = push_button("", "", self._take_offer, primary=True)
+        self.offer_button = push_button(tr("Do it"), tr("What can be done about it"), self._take_offer, primary=True)
         self.close_button = icon_button("x", tr("Close the message"), tr("Close this message"), self.dismiss)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(2 * GRID, GRID, GRID, GRID)
