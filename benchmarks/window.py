@@ -154,6 +154,7 @@ def gaps_while_working(slide: Path, seconds: float, folder: Path) -> dict[str, f
     from lile_desktop.notices import Notice
     from lile_desktop.settings import SettingsStore
     from lile_desktop.theme import apply_theme, theme_for
+    from lile_desktop.viewer.painting_threads import choose_painting_threads
     from lile_engine.paths import home_dir
     from lile_engine.slides import Region
 
@@ -162,6 +163,7 @@ def gaps_while_working(slide: Path, seconds: float, folder: Path) -> dict[str, f
     draw_slide(phantom, 4000, 1)
     lile("archive", "init", str(archive))
     lile("index", str(archive), str(phantom))
+    choose_painting_threads()  # as the application does
     app = QApplication([])
     settings = SettingsStore()
     settings.update(archive=str(archive))

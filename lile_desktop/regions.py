@@ -13,20 +13,28 @@ from lile_engine.slides import Region, SlideInfo, TileSpec
 @dataclass(frozen=True)
 class Estimate:
     """How many tiles a region has at most (the background goes out later) and the seconds that embedding takes; none
-    where the archive holds them already (``stored``)."""
+    where the archive holds them already (``stored``). ``partly``: it holds some of the slide's tiles, so that it may
+    take less."""
 
     tiles: int
     seconds: float
     problem: str = ""
     stored: bool = False
+    partly: bool = False
 
 
 def estimate(
-    info: SlideInfo, region: Region, spec: TileSpec, seconds_per_tile: float, *, indexed: bool = False
+    info: SlideInfo,
+    region: Region,
+    spec: TileSpec,
+    seconds_per_tile: float,
+    *,
+    indexed: bool = False,
+    partly: bool = False,
 ) -> Estimate:
     """Counts the tiles of ``region``; a slide without mpp gives an estimate with the sentence that says so.
 
-    ``indexed``: the archive holds the tiles of this slide at this scale.
+    ``indexed``: the archive holds the tiles of this slide at this scale; ``partly``: some of them.
     """
     if info.mpp is None:
         return Estimate(
@@ -39,7 +47,7 @@ def estimate(
     except LileError as error:
         return Estimate(0, 0.0, str(error))
     stored = indexed and tiles > 1  # a region smaller than a tile gets one of its own
-    return Estimate(tiles, 0.0 if stored else tiles * seconds_per_tile, stored=stored)
+    return Estimate(tiles, 0.0 if stored else tiles * seconds_per_tile, stored=stored, partly=partly)
 
 
 def region_size_text(region: Region, mpp: float | None) -> str:
@@ -60,6 +68,7 @@ def estimate_text(region: Region, mpp: float | None, estimated: Estimate) -> str
     tiles = tr("1 tile") if estimated.tiles == 1 else tr("{0} tiles").format(estimated.tiles)
     if estimated.stored:
         return tr("{0}, at most {1}, in the archive already").format(region_size_text(region, mpp), tiles)
-    return tr("{0}, at most {1}, about {2}").format(
-        region_size_text(region, mpp), tiles, duration_text(estimated.seconds)
-    )
+    size, duration = region_size_text(region, mpp), duration_text(estimated.seconds)
+    if estimated.partly:
+        return tr("{0}, at most {1}, partly in the archive, else about {2}").format(size, tiles, duration)
+    return tr("{0}, at most {1}, about {2}").format(size, tiles, duration)

@@ -126,7 +126,7 @@ class ViewerController(QObject):
         self._archive = Path(folder) if folder else None
         self._autosave.flush()  # what lies in the user's folder may move into the archive now
         self._keep_regions()
-        self.changed.emit()
+        self.show_region()  # which tells as well that other things may be possible now
 
     def forget_answers(self) -> None:
         """Another model or archive: what was found before holds no more."""
@@ -360,8 +360,10 @@ class ViewerController(QObject):
         if entry is not None and entry.info is not None and annotation is not None:
             spec, seconds = self._spec(), self._asker.seconds_per_tile()
             status = self._engine.archive if self._engine is not None else None
-            indexed = entry.info.identity in self._known and status is not None and spec.mpp in status.mpps
-            guess = estimate(entry.info, annotation.region, spec, seconds, indexed=indexed)
+            row = self._known.get(entry.info.identity)
+            indexed = row is not None and row.complete and status is not None and spec.mpp in status.mpps
+            partly = row is not None and not row.complete and row.tiles > 0
+            guess = estimate(entry.info, annotation.region, spec, seconds, indexed=indexed, partly=partly)
             name = name_of(annotation, self._page.view.annotations)
             text = f"{name}: {estimate_text(annotation.region, entry.info.mpp, guess)}"
         self._asked.refresh()

@@ -11,7 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from lile_desktop.engine_client import EngineState
 from lile_desktop.main_window import MainWindow
-from lile_desktop.training import TrainRequest
+from lile_desktop.training import TrainRequest, half_done, model_names
+from lile_engine.paths import models_dir
 from lile_engine.phantom.pairs import write_pairs
 from lile_engine.phantom.slide import draw_slide
 
@@ -100,3 +101,38 @@ def test_pairs_that_name_no_image_end_the_training_with_a_sentence(
     assert ended[0][0] == ""
     assert "Traceback" not in ended[0][1]
     assert ready.training_page.train_button.isVisibleTo(ready.training_page)
+
+
+@pytest.mark.slow
+def test_a_training_that_was_stopped_is_gone_on_with(ready: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "pairs", 6, seed=1, tissues=("adipose", "smooth muscle", "necrosis", "normal mucosa"))
+    ended: list[tuple[str, str]] = []
+    ready.archive.trained.connect(lambda folder, sentence: ended.append((folder, sentence)))
+    page = ready.training_page
+    assert not page.half_line.isVisibleTo(page)
+    ready.archive.train(TrainRequest(tmp_path / "pairs", 3_000, 8, "mine"))
+    qtbot.waitUntil(lambda: len(page.plot.steps) >= 2, timeout=LONG)
+    page.cancel_button.click()
+    qtbot.waitUntil(lambda: bool(ended), timeout=LONG)
+    left = half_done()
+    assert left is not None
+    assert (left.name, left.steps) == ("mine", 3_000)
+    assert 0 < left.done < 3_000
+    assert page.half_line.isVisibleTo(page)
+    assert f"stopped after {left.done} of 3000 steps" in page.half_text.text()
+    page.resume_button.click()
+    assert not page.half_line.isVisibleTo(page)
+    qtbot.waitUntil(lambda: bool(page.plot.steps), timeout=LONG)
+    assert page.plot.steps[0].step == left.done + 1
+    page.cancel_button.click()
+    qtbot.waitUntil(lambda: len(ended) == 2, timeout=LONG)
+
+
+@pytest.mark.parametrize("content", [b"", b"12345678{", b"\x02\0\0\0\0\0\0\0{}", b"\xff" * 20])
+def test_a_state_that_cannot_be_read_is_not_offered(lile_home: Path, content: bytes) -> None:
+    folder = models_dir() / "broken.run"
+    folder.mkdir(parents=True)
+    (folder / "state.safetensors").write_bytes(content)
+    (models_dir() / "broken.toml").write_text("")
+    assert half_done() is None
+    assert model_names() == ()

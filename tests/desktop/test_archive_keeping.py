@@ -264,6 +264,7 @@ def test_a_half_done_slide_says_so_and_is_gone_on_with(half: Path, window: MainW
     qtbot.waitUntil(lambda: len(window._archive_rows()) == 3, timeout=LONG)
     window.registry["page_archive"].trigger()
     page = window.archive_page
+    assert page.incomplete_note.isVisible()
     assert page.incomplete_note.text.text().startswith("half.tif is incomplete")
     row = next(row for row in rows(window) if row.name == "half.tif")
     assert 0 < row.tiles < row.planned
@@ -271,9 +272,14 @@ def test_a_half_done_slide_says_so_and_is_gone_on_with(half: Path, window: MainW
         page.rows_model.index(number, 7).data() for number in range(3) if page.rows_model.row(number).name == "half.tif"
     )
     assert state == f"incomplete: {row.tiles} of {row.planned} tiles"
+    window.open_slides([str(half)])
+    qtbot.waitUntil(lambda: window.view.slide is not None and window.view.slide.name == "half.tif", timeout=LONG)
+    window.view.submit_region(Region.rectangle(100, 100, 600, 600))
+    assert "partly in the archive, else about" in window.page.ask.region_text.text()
     page.incomplete_note.button.click()
     qtbot.waitUntil(lambda: all(row.complete for row in rows(window)), timeout=LONG)
-    assert not page.incomplete_note.isVisible()
+    assert not page.incomplete_note.text.text()
+    assert window.page.ask.region_text.text().endswith("in the archive already")
     assert not window.registry["archive_finish"].isEnabled()
     assert next(row for row in rows(window) if row.name == "half.tif").tiles == row.planned
 
