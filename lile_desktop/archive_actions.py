@@ -10,8 +10,6 @@ from PySide6.QtWidgets import QDialog, QWidget
 
 from lile_desktop.actions import ActionRegistry
 from lile_desktop.archive_keeping import ArchiveKeeper, Going, incomplete
-from lile_desktop.archive_questions import confirm_removal
-from lile_desktop.facts_dialog import FactsDialog
 from lile_desktop.notices import Level, Notice
 from lile_desktop.text import tr
 
@@ -56,6 +54,8 @@ class ArchiveActions(QObject):
 
     def describe(self) -> None:
         """Asks for case, organ, stain and tags."""
+        from lile_desktop.facts_dialog import FactsDialog  # here, as the first frame needs no dialog
+
         rows = self._needed()
         if rows:
             dialog = FactsDialog(rows, self._every(), self._window)
@@ -74,6 +74,8 @@ class ArchiveActions(QObject):
             self._keeper.look_at_removal(rows, cases=cases, then=self._confirm)
 
     def _confirm(self, going: Going) -> None:
+        from lile_desktop.archive_questions import confirm_removal
+
         if going.rows and confirm_removal(going, self._window):
             self._keeper.remove(going)
 
