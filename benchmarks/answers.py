@@ -24,7 +24,8 @@ from answers_data import Texts, Tiles, load
 from answers_fit import Heads, Refit, ready, refit
 from answers_outside import outside_tables
 from answers_plans import fold_of, plans
-from answers_sets import recall_of, recall_text, set_table, shipped_phrases
+from answers_sets import recall_of, recall_text, set_table, shipped_asker, shipped_phrases
+from answers_worded import wording_table
 from lile_base import SHARES
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
@@ -60,11 +61,15 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 def report(tiles: Tiles, texts: Texts, refits: dict[str, Refit]) -> str:
     """All tables."""
-    fold, shipped = fold_of(tiles), shipped_phrases(texts)
+    fold, shipped, asker = fold_of(tiles), shipped_phrases(texts), shipped_asker(tiles, texts)
     parts = ["## Sets by class phrases: balanced accuracy\n"]
     rows = [(n, str(c), str(t), *columns) for n, c, t, columns in set_table(tiles, texts, refits, fold)]
     header = ("set", "classes", "tiles", "shipped, as it is", "refit, cross-validated", "refit, such sets left out")
     parts.append(table((*header, "refit, their organs left out too"), rows))
+    print(parts[-1], flush=True)
+    parts.append("\n## The same in other people's words\n")
+    header = ("set", "measured on", "phrases as they stand", "as shipped", "worst of five, as they stand", "as shipped")
+    parts.append(table(header, list(wording_table(tiles, texts, refits, fold))))
     print(parts[-1], flush=True)
     parts.append("\n## Captions: recall at 1 / 5 / 10 (95 % of R@10)\n")
     rows = []
@@ -87,7 +92,7 @@ def report(tiles: Tiles, texts: Texts, refits: dict[str, Refit]) -> str:
     parts.append(table(("pictures", "model", "picture to caption", "caption to picture"), rows))
     print(parts[-1], flush=True)
     parts.append("\n## Atlas: tissue terms of tiles, organs and titles of slides, neighbours\n")
-    rows = [(f"term of a tile, 15 terms: {n}", str(m)) for n, m in term_accuracy(tiles, refits, fold, shipped).items()]
+    rows = [(f"term of a tile, 15 terms: {n}", str(m)) for n, m in term_accuracy(tiles, refits, fold, asker).items()]
     rows += [(f"slide, 8 tiles: {n}", m) for n, m in slide_answers(tiles, refits, fold).items()]
     rows += [(f"ten nearest tiles: {n}", m) for n, m in neighbours(tiles, refits, fold).items()]
     parts.append(table(("measured, cases not seen", "share right (95 %)"), rows))

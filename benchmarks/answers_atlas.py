@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+from answers_asking import Asker
 from answers_data import Tiles
 from answers_fit import Refit
 from answers_plans import FOLDS
-from answers_sets import Measured, Phrases, accuracy, classify, picture_mean, recall_of
+from answers_sets import Measured, accuracy, classify, recall_of
 from numpy.typing import NDArray
 
 from lile_engine.model.protocol import Floats
@@ -40,7 +41,7 @@ def first_terms(tiles: Tiles) -> tuple[NDArray[np.str_], list[str]]:
 
 
 def term_accuracy(
-    tiles: Tiles, refits: dict[str, Refit], fold: NDArray[np.int64], shipped: Phrases
+    tiles: Tiles, refits: dict[str, Refit], fold: NDArray[np.int64], shipped: Asker
 ) -> dict[str, Measured]:
     """Balanced accuracy over the commonest terms: five folds, and the shipped model on its sixteen unseen cases."""
     first, terms = first_terms(tiles)
@@ -50,9 +51,9 @@ def term_accuracy(
     guess = np.empty(len(at), dtype=object)
     for n in range(FOLDS):
         own, refit = fold[at] == n, refits[f"fold {n}"]
-        guess[own] = classify(refit.pictures(tiles.pooled[at[own], 0]), refit.phrases, labels, refit.mean)
+        guess[own] = classify(refit.pictures(tiles.pooled[at[own], 0]), refit.asker, labels)
     held = np.isin(at, tiles.of("atlas-heldout"))
-    by_shipped = classify(tiles.vectors[at[held]], shipped, labels, picture_mean(tiles))
+    by_shipped = classify(tiles.vectors[at[held]], shipped, labels)
     cases = tiles.cases[at]
     return {
         "folds": accuracy(first[at], guess.astype(str), cases),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 (everyone calls it F)
+from answers_asking import Asker, asker
 from answers_data import Texts, Tiles
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -47,21 +48,20 @@ class Heads(nn.Module):
 
 @dataclass(frozen=True)
 class Refit:
-    """A refit ready to ask; ``mean`` [d] of the real pictures that it learned from."""
+    """A refit ready to ask; ``asker`` asks it as the program would."""
 
     heads: Heads
     texts: Texts
-    mean: Floats
+    asker: Asker
 
     @torch.no_grad()
     def pictures(self, pooled: Floats) -> Floats:
         """Unit vectors [n, d] of averaged features [n, c]."""
         return np.asarray(self.heads.pictures(torch.from_numpy(np.ascontiguousarray(pooled))).numpy())
 
-    @torch.no_grad()
     def phrases(self, texts: list[str]) -> Floats:
-        """Unit vectors [n, d] of phrases."""
-        return np.asarray(self.heads.texts(torch.from_numpy(self.texts.pooled(texts))).numpy())
+        """Unit vectors [n, d] of phrases as they stand."""
+        return self.asker.phrases(texts)
 
 
 def refit(
@@ -109,9 +109,13 @@ def refit(
 @torch.no_grad()
 def ready(heads: Heads, tiles: Tiles, texts: Texts, keep: NDArray[np.bool_]) -> Refit:
     """Heads that learned from the tiles marked in ``keep``, ready to ask."""
-    real = np.flatnonzero(keep & (tiles.source != "phantom"))
-    mean = heads.pictures(torch.from_numpy(tiles.pooled[real, 0])).mean(0)
-    return Refit(heads.eval(), texts, mean.numpy())
+
+    def phrases(wanted: list[str]) -> Floats:
+        with torch.no_grad():
+            return np.asarray(heads.texts(torch.from_numpy(texts.pooled(wanted))).numpy())
+
+    pictures = heads.eval().pictures(torch.from_numpy(np.ascontiguousarray(tiles.pooled[:, 0]))).numpy()
+    return Refit(heads, texts, asker(tiles, texts, keep, phrases, pictures))
 
 
 def _tensors(tiles: Tiles, texts: Texts, items: object, where: list[NDArray[np.int64]]) -> tuple[Tensor, Tensor]:

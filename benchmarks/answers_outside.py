@@ -12,11 +12,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 
 import numpy as np
+from answers_asking import Asker, Phrases
 from answers_atlas import first_terms, slide_names
 from answers_data import CELL_SETS, SMALL_SETS, Texts, Tiles
 from answers_fit import Refit
 from answers_plans import FOLDS, fold_of, learnable
-from answers_sets import DRAWS, Measured, Phrases, labels_of, picture_mean, shipped_phrases
+from answers_sets import DRAWS, Measured, class_scores, labels_of, shipped_asker, shipped_phrases
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
@@ -120,9 +121,8 @@ def sets_left_out(tiles: Tiles, refits: dict[str, Refit]) -> list[tuple[str, str
 
 def coverage(tiles: Tiles, texts: Texts) -> list[tuple[str, ...]]:
     """(question, all, the surer half by the class's probability, the half least outside, area right from wrong)."""
-    phrases = shipped_phrases(texts)
+    bare, shipped = shipped_phrases(texts), shipped_asker(tiles, texts)
     real = np.flatnonzero(learnable(tiles) & ~np.isin(tiles.source, ("phantom", "atlas-heldout")))
-    mean = picture_mean(tiles)
     sample = tiles.vectors[np.random.default_rng(0).permutation(real)[:SAMPLE]]
     first, terms = first_terms(tiles)
     held = tiles.of("atlas-heldout")
@@ -135,8 +135,8 @@ def coverage(tiles: Tiles, texts: Texts) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for name, at, truth, labels in asked:
         far = distances(tiles.vectors[at], sample, NEAREST)
-        for told, shared in (("without centring", 0 * mean), ("centred, as shipped", mean)):
-            guess, sure = _probable(tiles.vectors[at], phrases, labels, shared)
+        for told, phrases in (("phrases as they stand", bare), ("as shipped", shipped)):
+            guess, sure = _probable(tiles.vectors[at], phrases, labels)
             cells = [_half(truth, guess, score) for score in (None, sure, -far)]
             right = roc_auc_score(truth == guess, sure), roc_auc_score(truth == guess, -far)
             rows.append((f"{name}, vectors alone, {told}", *cells, f"{right[0]:.2f} / {right[1]:.2f}"))
@@ -144,11 +144,9 @@ def coverage(tiles: Tiles, texts: Texts) -> list[tuple[str, ...]]:
 
 
 def _probable(
-    vectors: Floats, phrases: Phrases, labels: dict[str, list[str]], shared: Floats
+    vectors: Floats, phrases: Phrases | Asker, labels: dict[str, list[str]]
 ) -> tuple[NDArray[np.str_], Floats]:
-    centres = np.stack([phrases(list(texts)).mean(0) for texts in labels.values()])
-    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
-    scores = DEFAULT_SHARPNESS * ((vectors - shared) @ centres.T)
+    scores = DEFAULT_SHARPNESS * class_scores(vectors, phrases, labels)
     chances = np.exp(scores - scores.max(axis=1, keepdims=True))
     chances /= chances.sum(axis=1, keepdims=True)
     return np.array(list(labels))[chances.argmax(1)], chances.max(axis=1)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from answers_asking import Asker, Phrases, asker
 from answers_data import CELL_SETS, CLASS_SETS, NEVER_SEEN, ORGAN_SETS, SMALL_SETS, Texts, Tiles
 from answers_fit import Refit
 from answers_plans import FOLDS, OF_SET
 from checkpoint import LC25000
 from numpy.typing import NDArray
 
-from lile_engine.model.protocol import Floats
+from lile_engine.model.protocol import CROWDING_SHARE, Floats
 from lile_engine.training.evaluate import text_matches
 from lile_engine.training.open_data import _WEAK_CAPTIONS, CLASS_PHRASES
 from lile_engine.training.recall import Recall, recall_at_k
 from lile_engine.training.zeroshot import balanced_accuracy
 
-Phrases = Callable[[list[str]], Floats]
 DRAWS = 1000
 
 
@@ -48,15 +47,19 @@ def labels_of(name: str, tiles: Tiles) -> dict[str, list[str]]:
     return {label: [label] for label in own}
 
 
-def classify(
-    vectors: Floats, phrases: Phrases, labels: dict[str, list[str]], mean: Floats | None = None
-) -> NDArray[np.str_]:
-    """The class whose phrases' mean is nearest, as `lile zeroshot --no-rerank` names it; ``mean`` is of the pictures
-    that were learned from."""
-    centres = np.stack([phrases(list(texts)).mean(0) for texts in labels.values()])
+def classify(vectors: Floats, phrases: Phrases | Asker, labels: dict[str, list[str]]) -> NDArray[np.str_]:
+    """The class whose phrases' mean is nearest: by the bare vectors, or, of an `Asker`, as `lile zeroshot --no-rerank`
+    names it."""
+    return np.array(list(labels))[class_scores(vectors, phrases, labels).argmax(1)]
+
+
+def class_scores(vectors: Floats, phrases: Phrases | Asker, labels: dict[str, list[str]]) -> Floats:
+    """The same as scores [n, classes]."""
+    embed = phrases.asked if isinstance(phrases, Asker) else phrases
+    centres = np.stack([embed(list(texts)).mean(0) for texts in labels.values()])
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
-    scores = vectors @ centres.T if mean is None else (vectors - mean) @ centres.T
-    return np.array(list(labels))[scores.argmax(1)]
+    scores: Floats = vectors @ centres.T
+    return scores - CROWDING_SHARE * phrases.crowding(centres) if isinstance(phrases, Asker) else scores
 
 
 def accuracy(truth: NDArray[np.str_], guess: NDArray[np.str_], units: NDArray[np.str_] | None = None) -> Measured:
@@ -89,18 +92,17 @@ def shipped_phrases(texts: Texts) -> Phrases:
     return phrases
 
 
-def picture_mean(tiles: Tiles) -> Floats:
-    """Mean vector of the real pictures that the shipped model learned from, as its reference keeps it."""
-    learned = ~np.isin(tiles.source, ("phantom", "atlas-heldout", *NEVER_SEEN))
-    mean: Floats = tiles.vectors[learned].mean(axis=0)
-    return mean
+def shipped_asker(tiles: Tiles, texts: Texts) -> Asker:
+    """The shipped model as the program asks it."""
+    learned = ~np.isin(tiles.source, ("atlas-heldout", *NEVER_SEEN))
+    return asker(tiles, texts, learned, shipped_phrases(texts), tiles.vectors)
 
 
 def set_table(
     tiles: Tiles, texts: Texts, refits: dict[str, Refit], fold: NDArray[np.int64]
 ) -> list[tuple[str, int, int, list[str]]]:
     """(set, classes, tiles, [shipped, cross-validated, set left out, organs left out too]) of sets with classes."""
-    found = []
+    found, shipped = [], shipped_asker(tiles, texts)
     for name in (*CLASS_SETS, *CELL_SETS, "small", *ORGAN_SETS, "lc25000"):
         labels = labels_of(name, tiles)
         own = tiles.of(*SMALL_SETS) if name == "small" else tiles.of(name)
@@ -108,11 +110,9 @@ def set_table(
         truth = tiles.label[own]
 
         def by(refit: Refit, at: NDArray[np.int64] = own, labels: dict[str, list[str]] = labels) -> NDArray[np.str_]:
-            return classify(refit.pictures(tiles.pooled[at, 0]), refit.phrases, labels, refit.mean)
+            return classify(refit.pictures(tiles.pooled[at, 0]), refit.asker, labels)
 
-        columns = [
-            str(accuracy(truth, classify(tiles.vectors[own], shipped_phrases(texts), labels, picture_mean(tiles))))
-        ]
+        columns = [str(accuracy(truth, classify(tiles.vectors[own], shipped, labels)))]
         if name in ("lc25000", "openstax"):
             columns.append("")
         else:

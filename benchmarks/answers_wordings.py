@@ -2,7 +2,7 @@
 
 Written down before anything was measured with them, in five styles: ``code``, what the set's own folders are called;
 ``name``, as a paper's table names the class; ``sentence``, that in a sentence about an image; ``clinician``, how
-somebody at a microscope would say it; ``description``, what one sees. None was taken from a list of somebody else.
+somebody at a microscope would say it; ``description``, what one sees.
 """
 
 from __future__ import annotations
@@ -162,7 +162,8 @@ _SMALL: Wordings = {
 }  # fmt: skip
 _TERMS: Wordings = {
     "intestinal mucosa": (
-        "bowel mucosa", "intestinal epithelium", "a histology image of intestinal mucosa", "small or large bowel crypts",
+        "bowel mucosa", "intestinal epithelium", "a histology image of intestinal mucosa",
+        "small or large bowel crypts",
         "tubular crypts lined by absorptive and goblet cells",
     ),
     "liver tissue": (
@@ -170,7 +171,8 @@ _TERMS: Wordings = {
         "plates of polygonal pink cells with round central nuclei and sinusoids",
     ),
     "gastric mucosa": (
-        "stomach", "gastric epithelium", "a histology image of gastric mucosa", "stomach lining, fundic or antral glands",
+        "stomach", "gastric epithelium", "a histology image of gastric mucosa",
+        "stomach lining, fundic or antral glands",
         "foveolae and tightly packed gastric glands",
     ),
     "dense fibrous tissue": (

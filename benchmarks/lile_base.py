@@ -24,12 +24,13 @@ from lile_engine.model.config import LileConfig
 from lile_engine.model.convert import convert_pickle
 from lile_engine.model.create import create_lile
 from lile_engine.model.efficientnet_lite import EfficientNetLite0
+from lile_engine.model.known import write_phrases
 from lile_engine.model.text import PhraseTokenizer, read_tokenizer
 from lile_engine.paths import resources_dir
 from lile_engine.phantom.pairs import write_pairs
 from lile_engine.training.config import config_from_dict, config_to_toml
 from lile_engine.training.loop import train
-from lile_engine.training.open_data import atlas_rows, write_lists
+from lile_engine.training.open_data import atlas_rows, known_phrases, write_lists
 from lile_engine.training.readers import read_sets
 from lile_engine.training.tune_data import all_texts, text_table
 from lile_engine.training.tune_image import TuneConfig, TuneInfo, save_backbone, tune
@@ -164,6 +165,7 @@ def main() -> None:
         )
         (args.work / f"{output}.toml").write_text(config_to_toml(config), encoding="utf-8")
         print(train(config, on_step=lambda info: print(info, flush=True), resume=True))
+    write_phrases(args.work / name, known_phrases(args.real))
 
 
 if __name__ == "__main__":

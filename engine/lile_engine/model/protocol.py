@@ -58,7 +58,7 @@ class Word:
 
 # How much of a phrase's crowding (`ImageTextModel.crowding`) is taken from its cosine where phrases are compared with
 # each other for one picture.
-CROWDING_SHARE = 0.75
+CROWDING_SHARE = 0.5
 
 
 @dataclass(frozen=True)

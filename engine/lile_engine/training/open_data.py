@@ -94,6 +94,7 @@ CLASS_PHRASES: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 _CAPTIONED = ("openstax", "eyepiece", "glomeruli", "tnbc", "camelyon", "ebhi", "blood", "aml")
+_ORGANS, _CELLS = ("openstax", "eyepiece"), ("blood", "aml")
 _WEAK_CAPTIONS = {
     "glomeruli": ("kidney with glomeruli", "renal cortex", "glomerulus"),
     "tnbc": ("triple negative breast cancer", "breast carcinoma", "invasive carcinoma of the breast"),
@@ -128,17 +129,6 @@ _PHANTOM_TERMS: dict[str, tuple[str, ...]] = {
     "nerve": ("nerve or ganglion",),
     "vessel": ("blood vessel",),
 }
-
-
-def known_phrases() -> tuple[str, ...]:
-    """The phrases of terms, phantom tissues and classes that the bundled checkpoint learns from (`model.known`)."""
-    texts = [
-        *(p for words in TERM_PHRASES.values() for p in words),
-        *(p for tissue in TISSUES for p in phrases(tissue)),
-        *(p for words in CLASS_PHRASES.values() for p in words),
-        *(p for words in _WEAK_CAPTIONS.values() for p in words),
-    ]
-    return tuple(sorted(set(texts)))
 
 
 def read_jsonl(path: Path) -> list[Row]:
@@ -273,6 +263,20 @@ def captioned_rows(data: Path, written: Written | None = None) -> Iterator[tuple
             )
 
 
+def known_phrases(data: Path) -> tuple[str, ...]:
+    """The phrases that the bundled checkpoint learns from (`model.known`): of terms, phantom tissues, classes, and the
+    names of organs and of single cells."""
+    texts = [
+        *(p for words in TERM_PHRASES.values() for p in words),
+        *(p for tissue in TISSUES for p in phrases(tissue)),
+        *(p for words in CLASS_PHRASES.values() for p in words),
+        *(p for words in _WEAK_CAPTIONS.values() for p in words),
+    ]
+    for source, row in captioned_rows(data):
+        texts += row["phrases"] if source in _ORGANS else row["captions"] if source in _CELLS else ()
+    return tuple(sorted(set(texts)))
+
+
 def crop_rows(data: Path, written: Written, out: Path) -> list[Row]:
     """The described crops of large pictures, cut out once into ``out`` (which lies outside the repository)."""
     rows = []
@@ -296,7 +300,7 @@ def crop_rows(data: Path, written: Written, out: Path) -> list[Row]:
 
 
 def _organ_phrases(source: str, file: str) -> list[str]:
-    if source not in ("openstax", "eyepiece"):
+    if source not in _ORGANS:
         return []
     organ = file.split("/")[0].replace("_", " ")
     return [organ, f"normal {organ}"]
