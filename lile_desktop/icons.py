@@ -59,6 +59,9 @@ def _glyphs() -> Glyphs:
     return Glyphs(family, {name: chr(int(code, 16)) for name, code in codes.items()})
 
 
+_clones: list[QIconEngine] = []  # made for Qt, which does not keep what Python made of them
+
+
 class _GlyphEngine(QIconEngine):
     """Draws one character at any size, so that it is sharp on any screen."""
 
@@ -67,7 +70,9 @@ class _GlyphEngine(QIconEngine):
         self._family, self._character, self._colour, self._others = family, character, colour, others
 
     def clone(self) -> QIconEngine:
-        return _GlyphEngine(self._family, self._character, self._colour, self._others)
+        clone = _GlyphEngine(self._family, self._character, self._colour, self._others)
+        _clones.append(clone)
+        return clone
 
     def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
         font = QFont(self._family)

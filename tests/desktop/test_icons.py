@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
 from PySide6.QtCore import QSize
-from PySide6.QtGui import QColor, QIcon
+from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import QApplication
 
 from lile_desktop.actions import ACTIONS
@@ -42,6 +43,13 @@ def test_icons_have_the_colours_of_the_theme(light_again: QApplication, theme: T
     assert darkest(shown, QIcon.Mode.Normal).name() == theme.text
     assert darkest(shown, QIcon.Mode.Disabled).name() == theme.quiet
     assert darkest(icon("stack", "#ff0000"), QIcon.Mode.Normal).name() == "#ff0000"
+
+
+def test_a_copy_of_an_icon_that_is_changed_draws_on(qapp: QApplication) -> None:
+    copy = QIcon(icon("stack"))
+    copy.addPixmap(QPixmap(4, 4))  # Qt clones what draws it
+    gc.collect()
+    assert darkest(copy, QIcon.Mode.Normal).alpha() > 200
 
 
 def test_the_library_around_the_font_is_not_imported() -> None:
