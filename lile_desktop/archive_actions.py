@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
 from lile_desktop.actions import ActionRegistry
 from lile_desktop.archive_keeping import ArchiveKeeper, Going, incomplete
+from lile_desktop.modal import accepted
 from lile_desktop.notices import Level, Notice
 from lile_desktop.text import tr
 
@@ -58,9 +59,9 @@ class ArchiveActions(QObject):
 
         rows = self._needed()
         if rows:
-            dialog = FactsDialog(rows, self._every(), self._window)
-            if dialog.exec() == QDialog.DialogCode.Accepted:
-                self._keeper.describe(rows, dialog.facts())
+            archive, dialog = self._keeper.archive, FactsDialog(rows, self._every(), self._window)
+            if accepted(dialog):
+                self._keeper.describe(rows, dialog.facts(), archive)
 
     def finish(self) -> None:
         """Goes on with the selected slides that are half done, else with all such."""

@@ -38,6 +38,7 @@ class ArchiveDesk(QObject):
     """``ready`` carries the `EngineInfo` and the slides of the archive each time the engine has (re)loaded it."""
 
     ready = Signal(object, object)  # EngineInfo, list[SlideRow]
+    left = Signal()  # another archive comes: what was shown of the one before holds no more
     demo_ready = Signal(object)  # list of slide paths
     training_started = Signal(object)  # Job
     trained = Signal(str, str)  # folder of the model or "", a sentence
@@ -76,7 +77,7 @@ class ArchiveDesk(QObject):
             if not self._settings.value.archive and demo is not None:
                 self.demo_ready.emit([str(p) for p in demo.slides])
             return
-        job = self.run("Preparing the demo", ["demo", "build", str(demo_dir())])
+        job = self.run(tr("Preparing the demo"), ["demo", "build", str(demo_dir())])
         job.finished.connect(lambda: self._on_demo_built(job))
 
     def use_archive(self, folder: str) -> None:
@@ -84,6 +85,7 @@ class ArchiveDesk(QObject):
         self._settings.update(archive=folder)
         if folder and not self.is_demo:
             self._settings.update(own_archive=folder)
+        self.left.emit()
         self.begin()
 
     def new_archive(self, folder: str, then: Callable[[], object] | None = None) -> None:
@@ -120,7 +122,7 @@ class ArchiveDesk(QObject):
     def import_captions(self, file: str) -> None:
         """Adds a caption library to the archive."""
         if self._need_archive():
-            title = f"Importing {Path(file).name}"
+            title = tr("Importing {0}").format(Path(file).name)
             self.go_on(UnfinishedJob(title, ("captions", "import", self.archive), (str(Path(file).absolute()),)))
 
     def train(self, request: training.TrainRequest) -> None:
@@ -183,15 +185,18 @@ class ArchiveDesk(QObject):
         info = self._client.info
         if info is None or info.archive is None:
             return
-        ticket = self._client.ask("listing the archive", questions.archive_question())
+        ticket = self._client.ask(tr("listing the archive"), questions.archive_question())
         ticket.answered.connect(lambda now: self._on_looked(info, now))
         ticket.failed.connect(self.notice)
 
     # -- inside -----------------------------------------------------------------------------------------------------
     def _on_looked(self, info: EngineInfo, now: tuple[ArchiveStatus, list[SlideRow]] | None) -> None:
-        if now is not None and self._client.info is info:
-            status, rows = now
-            self._client.info = replace(info, archive=status)
+        latest = self._client.info  # another look may have been answered meanwhile, or another archive been loaded
+        if now is None or latest is None or latest.archive is None or info.archive is None:
+            return
+        status, rows = now
+        if latest.archive.path == info.archive.path:
+            self._client.info = replace(latest, archive=status)
             self._tell_ready(self._client.info, rows)
 
     def _after(self, job: Job, then: Callable[[], object]) -> None:
@@ -226,9 +231,9 @@ class ArchiveDesk(QObject):
         if job.state is JobState.DONE:
             self.trained.emit(str(output), trained_sentence(output.name, job.result))
         elif job.state is JobState.CANCELLED:
-            self.trained.emit("", "The training was stopped; the model in use has not changed.")
+            self.trained.emit("", tr("The training was stopped; the model in use has not changed."))
         else:
-            self.trained.emit("", job.notice.sentence if job.notice else "The training failed.")
+            self.trained.emit("", job.notice.sentence if job.notice else tr("The training failed."))
 
     def _on_reembedded(self, job: Job) -> None:
         if job.state is JobState.DONE:
@@ -242,7 +247,7 @@ class ArchiveDesk(QObject):
         if info.archive is None:
             self.ready.emit(info, [])
             return
-        ticket = self._client.ask("listing the archive", questions.slides_question())
+        ticket = self._client.ask(tr("listing the archive"), questions.slides_question())
         ticket.answered.connect(lambda rows: self._tell_ready(info, rows))
         ticket.failed.connect(self.notice)
 

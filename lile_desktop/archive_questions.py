@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from lile_desktop.archive_keeping import Going, slides_text
+from lile_desktop.modal import accepted
 from lile_desktop.panels.parts import icon_button, push_button, quiet
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
@@ -34,7 +35,28 @@ class Place(Enum):
 
 def is_archive(folder: str) -> bool:
     """Whether there is an archive in a folder already."""
-    return (Path(folder) / ARCHIVE_DATABASE).is_file()
+    try:
+        return (Path(folder) / ARCHIVE_DATABASE).is_file()
+    except (OSError, ValueError):  # a folder that may not be looked into, or a name that no folder can have
+        return False
+
+
+def chosen_folder(typed: str) -> Path | None:
+    """The folder that was typed, None where that is no path (or names the home of nobody)."""
+    try:
+        return Path(typed.strip()).expanduser().absolute() if typed.strip() else None
+    except (RuntimeError, ValueError):
+        return None
+
+
+def may_hold_archive(folder: Path) -> bool:
+    """Whether an archive can be made in a folder: there is none yet, or nothing is in it."""
+    try:
+        return not any(folder.iterdir())
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):  # a file, a folder that is not the user's to look into, a name that cannot be
+        return False
 
 
 class OwnArchiveDialog(QDialog):
@@ -90,17 +112,19 @@ class OwnArchiveDialog(QDialog):
     @property
     def folder(self) -> str:
         """The folder that stands in the field."""
-        return str(Path(self.field.text().strip()).expanduser().absolute())
+        return str(chosen_folder(self.field.text()) or home_dir())
 
     def _check(self) -> None:
-        typed = bool(self.field.text().strip())
-        there = typed and is_archive(self.folder)
-        in_the_way = typed and not there and Path(self.folder).is_dir() and any(Path(self.folder).iterdir())
+        folder = chosen_folder(self.field.text())
+        there = folder is not None and is_archive(str(folder))
+        possible = folder is not None and (there or may_hold_archive(folder))
         self.own_button.setText(tr("Use this archive") if there else tr("Make my own archive"))
         self.own_button.setAccessibleName(self.own_button.text())
-        self.own_button.setEnabled(typed and not in_the_way)
-        if in_the_way:
-            self.hint.setText(tr("There are other files in this folder; choose a new or an empty one."))
+        self.own_button.setEnabled(possible)
+        if folder is None:
+            self.hint.setText(tr("Write where the archive is to lie, or choose a folder."))
+        elif not possible:
+            self.hint.setText(tr("There are other files at this place; choose a new or an empty folder."))
         elif there:
             self.hint.setText(tr("There is an archive here: it is opened."))
         else:
@@ -147,7 +171,7 @@ def confirm_removal(going: Going, parent: QWidget) -> bool:
     remove = box.addButton(tr("Remove"), QMessageBox.ButtonRole.DestructiveRole)
     cancel = box.addButton(QMessageBox.StandardButton.Cancel)
     _plain(box, cancel)
-    box.exec()
+    accepted(box)
     return box.clickedButton() is remove
 
 
@@ -161,7 +185,7 @@ def confirm_closing(titles: Sequence[str], parent: QWidget) -> bool:
     stop = box.addButton(tr("Stop and close"), QMessageBox.ButtonRole.DestructiveRole)
     stay = box.addButton(tr("Keep it running"), QMessageBox.ButtonRole.RejectRole)
     _plain(box, stay)
-    box.exec()
+    accepted(box)
     return box.clickedButton() is stop
 
 

@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QDialog, QFileDialog, QMainWindow
+from PySide6.QtWidgets import QFileDialog, QMainWindow
 
 from lile_desktop.archive_desk import ArchiveDesk
-from lile_desktop.archive_questions import OwnArchiveDialog, Place, confirm_closing, is_archive
 from lile_desktop.captioned import captioned
 from lile_desktop.dialogs import PropertiesDialog, SettingsDialog, ask_mpp
+from lile_desktop.modal import accepted
 from lile_desktop.notices import Level, Notice
 from lile_desktop.panels.notice_bar import NoticeBar
 from lile_desktop.scales import without_scale
@@ -44,6 +44,7 @@ class Commands(QObject):
         super().__init__(window)
         self._window, self._desk, self._archive = window, desk, archive
         self._view, self._settings, self._notices = view, settings, notices
+        self._asking_to_close = False
 
     def open_slides(self) -> list[str]:
         """The slides chosen in the dialog."""
@@ -58,7 +59,7 @@ class Commands(QObject):
         """Shows what the file of the slide in view says."""
         entry = self._desk.current
         if entry is not None and entry.info is not None:
-            PropertiesDialog(entry.info, self._desk.associated, self._window).exec()
+            accepted(PropertiesDialog(entry.info, self._desk.associated, self._window))
 
     def give_mpp(self, then: Callable[[], object] | None = None) -> None:
         """Asks for the scale of the slide in view and opens it again with it; ``then`` what waited for the scale."""
@@ -90,7 +91,7 @@ class Commands(QObject):
     def edit_settings(self) -> None:
         """Shows the settings."""
         dialog = SettingsDialog(self._settings.value, self._window)
-        if dialog.exec() == QDialog.DialogCode.Accepted:
+        if accepted(dialog):
             before = self._settings.value.device
             self._settings.update(**dialog.changes())
             if self._settings.value.device != before:
@@ -120,8 +121,10 @@ class Commands(QObject):
             then()
 
     def _ask_for_archive(self, *, demo_too: bool, then: Callable[[], object]) -> None:
+        from lile_desktop.archive_questions import OwnArchiveDialog, Place, is_archive
+
         dialog = OwnArchiveDialog(self._settings.value.own_archive, self._window, demo_too=demo_too)
-        if dialog.exec() != QDialog.DialogCode.Accepted:
+        if not accepted(dialog):
             return
         if dialog.place is Place.DEMO:
             self._settings.update(demo_takes_slides=True)
@@ -133,8 +136,18 @@ class Commands(QObject):
             self._archive.new_archive(dialog.folder, then)
 
     def may_close(self, titles: Sequence[str]) -> bool:
-        """Asks whether the work that is under way may stop."""
-        return not titles or confirm_closing(titles, self._window)
+        """Asks whether the work that is under way may stop; not a second time while that is being asked."""
+        if not titles:
+            return True
+        if self._asking_to_close:
+            return False
+        from lile_desktop.archive_questions import confirm_closing
+
+        self._asking_to_close = True
+        try:
+            return confirm_closing(titles, self._window)
+        finally:
+            self._asking_to_close = False
 
     def index_slides(self) -> None:
         """Chooses slides to add to the archive."""

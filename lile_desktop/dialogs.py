@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from lile_desktop.modal import accepted
 from lile_desktop.panels.parts import LINE_HEIGHT, Choice, heading, number_field, push_button, quiet
 from lile_desktop.settings import APPEARANCES, DEVICES, Settings
 from lile_desktop.slide_list import scale_text
@@ -258,7 +259,7 @@ class ScaleDialog(QDialog):
 def ask_mpp(name: str, parent: QWidget) -> float | None:
     """The microns per pixel that the user says a slide has, None where nothing was said."""
     dialog = ScaleDialog(name, parent)
-    return dialog.mpp() if dialog.exec() == QDialog.DialogCode.Accepted else None
+    return dialog.mpp() if accepted(dialog) else None
 
 
 class AboutDialog(QDialog):

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from lile_desktop.archive_keeping import FACTS, fact_text, slides_text
+from lile_desktop.archive_keeping import FACT_NAMES, fact_text, slides_text
 from lile_desktop.panels.parts import quiet
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
@@ -25,7 +25,6 @@ from lile_desktop.theme import GRID
 if TYPE_CHECKING:
     from lile_engine.archive.rows import SlideRow
 
-_LABELS = {"case": "Case", "organ": "Organ", "stain": "Stain", "tags": "Tags"}
 _TIPS = {
     "case": "Slides of one case are found together; without one a slide is its own case",
     "organ": "What organ the tissue is from, for example colon",
@@ -57,13 +56,15 @@ class FactsDialog(QDialog):
         self.setWindowTitle(tr("Case, organ, stain, tags"))
         self.setMinimumWidth(440)
         self.fields: dict[str, QLineEdit] = {}
+        self._before: dict[str, str] = {}
         form = QGridLayout()
         form.setHorizontalSpacing(3 * GRID)
         form.setVerticalSpacing(GRID)
         form.setColumnStretch(1, 1)
-        for number, name in enumerate(FACTS):
+        for number, name in enumerate(FACT_NAMES):
             field = self.fields[name] = self._field(name, rows, known)
-            label = QLabel(tr(_LABELS[name]))
+            self._before[name] = field.text()
+            label = QLabel(tr(FACT_NAMES[name]))
             label.setBuddy(field)
             form.addWidget(label, number, 0)
             form.addWidget(field, number, 1)
@@ -81,12 +82,13 @@ class FactsDialog(QDialog):
         layout.addWidget(self.buttons)
 
     def facts(self) -> dict[str, str]:
-        """What was changed, by name; "" where a fact is to be taken away."""
-        return {name: field.text().strip() for name, field in self.fields.items() if field.isModified()}
+        """What was changed, by name; "" where a fact is to be taken away. What was typed and deleted again is none."""
+        typed = {name: field.text().strip() for name, field in self.fields.items()}
+        return {name: text for name, text in typed.items() if text != self._before[name]}
 
     def _field(self, name: str, rows: Sequence[SlideRow], known: Sequence[SlideRow]) -> QLineEdit:
         field = QLineEdit()
-        field.setAccessibleName(tr(_LABELS[name]))
+        field.setAccessibleName(tr(FACT_NAMES[name]))
         field.setToolTip(tr(_TIPS[name]))
         values = list(dict.fromkeys(fact_text(row, name) for row in rows))
         if len(values) == 1:
@@ -94,14 +96,11 @@ class FactsDialog(QDialog):
             field.setPlaceholderText(tr("not known"))
         else:
             field.setPlaceholderText(tr("differs; stays as it is unless you type"))
-        field.setModified(False)
         completer = TagCompleter(field) if name == "tags" else QCompleter(field)
         completer.setModel(QStringListModel(known_values(name, known), completer))
         completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         if name != "tags":
             completer.setFilterMode(Qt.MatchFlag.MatchContains)
-        # What is chosen from the list was not typed, and is a change all the same.
-        completer.activated.connect(lambda _text: field.setModified(True))
         field.setCompleter(completer)
         return field
 

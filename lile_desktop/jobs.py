@@ -123,8 +123,10 @@ class JobState(Enum):
 
 
 class Job(QObject):
-    """One ``lile`` command. ``finished`` comes once, whatever the end; look at ``state``, ``result``, ``notice``."""
+    """One ``lile`` command. ``begun`` comes when it waits no more, ``finished`` once, whatever the end; look at
+    ``state``, ``result``, ``notice``."""
 
+    begun = Signal()
     progressed = Signal(object)  # Progress
     stepped = Signal(object)  # TrainStep
     warned = Signal(object)  # Notice
@@ -165,6 +167,7 @@ class Job(QObject):
     def start(self) -> None:
         """Starts the child process."""
         self.state = JobState.RUNNING
+        self.begun.emit()
         self._process.start()
 
     def cancel(self) -> None:

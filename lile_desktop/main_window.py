@@ -8,13 +8,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from PySide6.QtCore import QByteArray, QEvent, QSize
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
+from PySide6.QtGui import (
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QKeyEvent,
+    QKeySequence,
+    QStatusTipEvent,
+)
 from PySide6.QtWidgets import QApplication, QLineEdit, QMainWindow, QMenu, QVBoxLayout, QWidget
 
 from lile_desktop.actions import ActionRegistry
 from lile_desktop.archive_actions import ArchiveActions
 from lile_desktop.archive_desk import BUNDLED, ArchiveDesk
 from lile_desktop.archive_keeping import ArchiveKeeper
+from lile_desktop.archive_shown import ArchiveShown
 from lile_desktop.asker import Asker
 from lile_desktop.bookmarks import FILE_NAME as BOOKMARKS_FILE
 from lile_desktop.bookmarks import Bookmarks
@@ -23,13 +32,14 @@ from lile_desktop.cut_off import CutOffJobs
 from lile_desktop.engine_client import EngineClient
 from lile_desktop.jobs import Job, JobQueue
 from lile_desktop.logs import take_crash_report
-from lile_desktop.notices import Level, Notice, Offer
+from lile_desktop.modal import accepted
+from lile_desktop.notices import Level, Notice
 from lile_desktop.pages import Pages
 from lile_desktop.panels.jobs_bar import JobsBar
 from lile_desktop.panels.notice_bar import NoticeBar, open_log_folder
 from lile_desktop.panels.status_line import StatusLine
 from lile_desktop.panels.viewer_page import ViewerPage
-from lile_desktop.settings import SettingsStore, with_recent, without_places
+from lile_desktop.settings import SettingsStore, with_recent
 from lile_desktop.slide_desk import SlideDesk
 from lile_desktop.slide_list import SlideEntry, is_scale_typed
 from lile_desktop.text import tr
@@ -49,7 +59,6 @@ if TYPE_CHECKING:
     from lile_desktop.panels.training_page import TrainingPage
     from lile_desktop.training import TrainRequest
     from lile_engine.answers import EngineInfo
-    from lile_engine.archive.rows import ArchiveStatus, SlideRow
 
 TITLE = "LILE Desktop (research use only)"
 PAGES = ("page_viewer", "page_archive", "page_training")
@@ -84,10 +93,13 @@ class MainWindow(QMainWindow):
         self.registry = ActionRegistry(self)
         self.warm_up = WarmUp(self)
         self._open = True
-        self._archive_shown: tuple[ArchiveStatus | None, list[SlideRow]] | None = None
         self._bind_actions()
         self._assemble()
         self.viewer = ViewerController(self.page, self.desk, self.asker, self.registry, settings)
+        self.shown = ArchiveShown(
+            self.archive, self.desk, self.viewer, self.asker, self.cut_off, settings, self.page.slides,
+            lambda: self.pages.stack.currentIndex() == ARCHIVE, self,
+        )  # fmt: skip
         self._connect()
         self._restore_layout()
         self._enable()
@@ -128,7 +140,7 @@ class MainWindow(QMainWindow):
         bind("model_use", commands.use_model)
         bind("model_bundled", partial(self.archive.use_model, BUNDLED))
         self.archive_actions = ArchiveActions(
-            self, self.registry, self.keeper, self._chosen_rows, self._archive_rows, self.open_slides
+            self, self.registry, self.keeper, lambda: self.shown.chosen(), lambda: self.shown.rows, self.open_slides
         )
         for name in TOOLS:
             bind(f"tool_{name}", partial(view.set_tool, name))
@@ -177,15 +189,14 @@ class MainWindow(QMainWindow):
         page = ArchivePage(self.registry)
         page.open_asked.connect(lambda path: self.open_slides([path]))
         page.selection_changed.connect(self.archive_actions.enable)
-        if self._archive_shown is not None:
-            page.show_archive(*self._archive_shown, demo=self.archive.is_demo)
+        self.shown.attach(page)
         return page
 
     def _make_training_page(self) -> QWidget:
         from lile_desktop.panels.training_page import TrainingPage
-        from lile_desktop.training import model_names
+        from lile_desktop.training import taken_names
 
-        page = TrainingPage(model_names())
+        page = TrainingPage(taken_names())
         page.folder.setText(self.settings.value.pairs_folder)
         page.train_asked.connect(self._train)
         page.cancel_asked.connect(self.archive.stop_training)
@@ -206,7 +217,7 @@ class MainWindow(QMainWindow):
         return cast("TrainingPage", self.pages.page(TRAINING))
 
     def _connect(self) -> None:
-        for source in (self.desk, self.asker, self.archive, self.keeper, self.client, self.viewer):
+        for source in (self.desk, self.asker, self.archive, self.keeper, self.client, self.viewer, self.cut_off):
             source.notice.connect(self.notices.show_notice)
         self.view.files_dropped.connect(self.open_slides)
         self.panes.files_dropped.connect(self.open_slides)
@@ -223,9 +234,10 @@ class MainWindow(QMainWindow):
         self.client.state_changed.connect(lambda _state: self._on_engine())
         self.client.loaded.connect(lambda _info: self._on_engine())
         self.page.slides.selection_changed.connect(self.archive_actions.enable)
-        self.keeper.going.connect(self._let_go)
-        self.keeper.gone.connect(self._on_gone)
-        self.archive.ready.connect(self._on_archive)
+        self.keeper.going.connect(self.shown.let_go)
+        self.keeper.gone.connect(self.shown.forget_found)
+        self.shown.changed.connect(self.archive_actions.enable)
+        self.archive.ready.connect(lambda _info, _rows: self.status.show_state(self.client.state, self.client.info))
         self.archive.demo_ready.connect(self._on_demo)
         self.archive.training_started.connect(self._on_training)
         self.archive.trained.connect(lambda folder, text: self.training_page.show_finished(folder, text))
@@ -251,25 +263,8 @@ class MainWindow(QMainWindow):
 
     def _begin_engine(self) -> None:
         if self._open:
+            self.cut_off.offer(self.archive.go_on)  # before any job of this time is written down in its place
             self.archive.begin()
-            self._offer_to_go_on()
-
-    def _offer_to_go_on(self) -> None:
-        """Work that was cut off the last time is offered once."""
-        left = self.cut_off.look()
-        if left:
-            titles = "\n".join(job.title for job in left)
-            sentence = (
-                tr("{0} was cut off the last time; what was done by then is kept.").format(left[0].title)
-                if len(left) == 1
-                else tr("{0} jobs were cut off the last time; what was done by then is kept.").format(len(left))
-            )
-            offer = Offer(tr("Go on"), tr("Go on where it stopped"), self._go_on)
-            self.notices.show_notice(Notice(sentence, titles if len(left) > 1 else "", Level.WARNING, offer))
-
-    def _go_on(self) -> None:
-        for job in self.cut_off.take():
-            self.archive.go_on(job)
 
     def shut_down(self) -> None:
         """Ends every process of the window; a second call does nothing."""
@@ -298,7 +293,13 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
 
     def event(self, event: QEvent) -> bool:
-        """What the action under the mouse does is told at the bottom."""
+        """What the action under the mouse does is told at the bottom; Ctrl+Del in a line of text deletes a word, and
+        is no shortcut there."""
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride:
+            word = event.matches(QKeySequence.StandardKey.DeleteEndOfWord)
+            if word and isinstance(QApplication.focusWidget(), QLineEdit):
+                event.accept()
+                return True
         if isinstance(event, QStatusTipEvent):
             self.status.hint.setText(event.tip())
             return True
@@ -357,12 +358,12 @@ class MainWindow(QMainWindow):
     def _show_shortcuts(self) -> None:
         from lile_desktop.palette import ShortcutSheet
 
-        ShortcutSheet(self.registry, self).exec()
+        accepted(ShortcutSheet(self.registry, self))
 
     def _show_about(self) -> None:
         from lile_desktop.dialogs import AboutDialog
 
-        AboutDialog(self.client.info, self).exec()
+        accepted(AboutDialog(self.client.info, self))
 
     def _on_escape(self) -> None:
         """Leaves a field that is typed in; else first what is half drawn goes, then what lies over the slide."""
@@ -433,41 +434,6 @@ class MainWindow(QMainWindow):
         self.viewer.set_engine(self.client.state, self.client.info)
         if self.client.info is not None and self.pages.is_made(TRAINING):
             self.training_page.show_model(self.client.info.model.name)
-
-    def _on_archive(self, info: EngineInfo, rows: list[SlideRow]) -> None:
-        self._archive_shown = info.archive, rows
-        if self.pages.is_made(ARCHIVE):
-            self.archive_page.show_archive(info.archive, rows, demo=self.archive.is_demo)
-        self.viewer.set_archive(rows, self.archive.archive)
-        self.status.show_state(self.client.state, self.client.info)
-        self.archive_actions.enable()
-
-    def _archive_rows(self) -> list[SlideRow]:
-        return self._archive_shown[1] if self._archive_shown is not None else []
-
-    def _chosen_rows(self) -> list[SlideRow]:
-        """The slides of the archive that are selected: in its table while that is shown, else in the slide list."""
-        if self.pages.stack.currentIndex() == ARCHIVE:
-            return self.archive_page.selected()
-        infos = [entry.info for entry in self.page.slides.selected() if entry.info is not None]
-        chosen = {info.identity for info in infos}
-        return [row for row in self._archive_rows() if row.identity in chosen]
-
-    def _let_go(self, rows: Sequence[SlideRow]) -> None:
-        """Slides are about to be erased: nothing of them is kept or written here any more."""
-        paths = {row.path for row in rows}
-        for entry in self.desk.slides.entries():
-            if entry.path in paths or (entry.info is not None and entry.info.identity in {r.identity for r in rows}):
-                paths.add(entry.path)
-                self.desk.close(entry.path)
-        self.settings.update(**without_places(self.settings.value, paths))
-        self.cut_off.forget(paths)
-
-    def _on_gone(self, rows: Sequence[SlideRow]) -> None:
-        """What was found of erased slides is not shown any more."""
-        answer, gone = self.asker.answer, {row.identity for row in rows}
-        if answer is not None and any(hit.identity in gone for hit in (*answer.patches, *answer.captions)):
-            self.viewer.forget_answers()
 
     def _train(self, request: TrainRequest) -> None:
         self.settings.update(pairs_folder=str(request.pairs))

@@ -23,11 +23,13 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Offer:
-    """What can be done about a notice: the word on its button, and what that does."""
+    """What can be done about a notice: the word on its button, and what that does. One that is ``lasting`` comes back
+    after other notices until it is taken or closed."""
 
     text: str
     tip: str
     take: Callable[[], object]
+    lasting: bool = False
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,11 @@ def suggested_name(taken: Iterable[str]) -> str:
     return name
 
 
-def model_names() -> tuple[str, ...]:
-    """The names of the user's own models."""
+def taken_names() -> tuple[str, ...]:
+    """The names of the user's own models, and of trainings that can be gone on with."""
     folder = models_dir()
-    return (
-        tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.suffix != ".run")) if folder.is_dir() else ()
-    )
+    models = {p.name for p in folder.iterdir() if p.is_dir() and p.suffix != ".run"} if folder.is_dir() else set()
+    return tuple(sorted(models | {one.name for one in _all_half_done()}))
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,11 @@ class HalfDone:
 
 def half_done() -> HalfDone | None:
     """The training that was stopped last and can be gone on with, None without one."""
-    found = [one for path in models_dir().glob(f"*.run/{_STATE}") if (one := _half_done(path)) is not None]
-    return max(found, key=lambda one: one.saved, default=None)
+    return max(_all_half_done(), key=lambda one: one.saved, default=None)
+
+
+def _all_half_done() -> list[HalfDone]:
+    return [one for path in models_dir().glob(f"*.run/{_STATE}") if (one := _half_done(path)) is not None]
 
 
 def _half_done(state: Path) -> HalfDone | None:
@@ -94,6 +96,8 @@ def check_request(request: TrainRequest) -> str:
         return tr("Give the new model a name of letters, digits, spaces, dots or hyphens.")
     if (models_dir() / request.name).exists():
         return tr("There is a model named {0} already; choose another name.").format(request.name)
+    if request.name in taken_names():
+        return tr("The training of {0} can be gone on with; choose another name for a new one.").format(request.name)
     return ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -66,7 +66,7 @@ class ViewerController(QObject):
         self._engine: EngineInfo | None = None
         self._chosen: Hit | None = None
         self._heat = ""  # the phrase whose heat map lies over the slide or is being drawn
-        self._left_selected: dict[str, tuple[Region, ...]] = {}  # by the path of a slide that was left
+        self._left_selected: dict[str, frozenset[Region]] = {}  # by the path of a slide that was left
         self._attention: AttentionAnswer | None = None
         self._archive: Path | None = None
         self._trail = SlideTrail()
@@ -127,6 +127,15 @@ class ViewerController(QObject):
         self._autosave.flush()  # what lies in the user's folder may move into the archive now
         self._keep_regions()
         self.show_region()  # which tells as well that other things may be possible now
+
+    def let_go(self, paths: Collection[str]) -> None:
+        """Slides are about to be erased: what is still to be written of them is written now, so that it goes with the
+        rest, and nothing of them is remembered here."""
+        self._autosave.flush()
+        for path in paths:
+            self._left_selected.pop(path, None)
+        if self._asked.asked is not None and self._asked.asked.path in paths:
+            self.forget_answers()
 
     def forget_answers(self) -> None:
         """Another model or archive: what was found before holds no more."""
@@ -203,6 +212,7 @@ class ViewerController(QObject):
         self._page.answers.settle()
         if HEAT not in self._page.layers.names():
             self._heat = ""
+            self._show_boxes()  # which a map that did not come had hidden
         self.show_region()
 
     def _choose_word(self, word: PhraseWord | None) -> None:
@@ -273,7 +283,7 @@ class ViewerController(QObject):
         returning, self._returning = self._returning, None
         other = view.slide is not None and (entry is None or entry.path != view.slide.path)
         if other and view.slide is not None:
-            self._left_selected[view.slide.path] = tuple(one.region for one in view.annotations.selected())
+            self._left_selected[view.slide.path] = frozenset(one.region for one in view.annotations.selected())
         if other and view.slide is not None and returning is None:
             self._trail.leave(Stop(view.slide.path, view.view))
         for name in self._page.layers.names():
@@ -300,7 +310,7 @@ class ViewerController(QObject):
     def _on_regions_read(self) -> None:
         """The regions of a slide are there: those that were selected when it was left are so again."""
         view = self._page.view
-        before = self._left_selected.pop(view.slide.path, ()) if view.slide is not None else ()
+        before = self._left_selected.pop(view.slide.path, frozenset()) if view.slide is not None else ()
         self._asked.find_again()
         if before and not view.annotations.selection:
             view.annotations.select(one.id for one in view.annotations.all() if one.region in before)
@@ -410,7 +420,7 @@ class ViewerController(QObject):
         if asked is not None:
             x, y, w, h = asked.region.bounds
             side = max(w, h)
-            self._left_selected[asked.path] = (asked.region,)
+            self._left_selected[asked.path] = frozenset([asked.region])
             self._desk.fly_to(asked.path, x + (w - side) / 2, y + (h - side) / 2, side)
             if self._asked.in_view and self._page.view.annotations.get(asked.number) is not None:
                 self._page.view.annotations.select([asked.number])

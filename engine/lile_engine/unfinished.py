@@ -55,12 +55,21 @@ def keep(jobs: Iterable[UnfinishedJob]) -> None:
 
 def forget(paths: Iterable[str]) -> None:
     """Takes slides out of the jobs; a job without any slide left goes. Raises OSError."""
-    places = {os.path.abspath(path) for path in paths}
     jobs = unfinished_jobs()
-    left = [replace(job, slides=tuple(p for p in job.slides if os.path.abspath(p) not in places)) for job in jobs]
-    kept = [now for job, now in zip(jobs, left, strict=True) if now.slides or not job.slides]
+    kept = without(jobs, paths)
     if kept != jobs:
         keep(kept)
+
+
+def without(jobs: Iterable[UnfinishedJob], names: Iterable[str]) -> list[UnfinishedJob]:
+    """The jobs without these slides (paths, or identities where a job names those); one without any left is none."""
+    places = {os.path.abspath(name) for name in names}
+    kept = []
+    for job in jobs:
+        slides = tuple(slide for slide in job.slides if os.path.abspath(slide) not in places)
+        if slides or not job.slides:
+            kept.append(replace(job, slides=slides))
+    return kept
 
 
 def _texts(values: Iterable[object]) -> tuple[str, ...]:

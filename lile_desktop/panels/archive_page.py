@@ -46,6 +46,9 @@ ROW_ACTIONS = (
     "archive_show", "", "archive_describe", "archive_undo", "archive_finish", "",
     "archive_remove_slide", "archive_remove_case",
 )  # fmt: skip
+NONE_YET, SOON = "No archive open yet", "It is opened as soon as the engine is ready."
+SORT_ROLE = Qt.ItemDataRole.UserRole
+MEASURED_ROWS = 100  # of those in view and below, for the widths of columns
 RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 
@@ -77,10 +80,12 @@ class ArchiveTableModel(QAbstractTableModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._rows: tuple[SlideRow, ...] = ()
+        self._texts: list[tuple[str, ...]] = []  # made once: sorting, filtering and measuring ask for each many times
 
     def set_rows(self, rows: Sequence[SlideRow]) -> None:
         self.beginResetModel()
         self._rows = tuple(rows)
+        self._texts = [row_texts(row) for row in self._rows]
         self.endResetModel()
 
     def row(self, number: int) -> SlideRow:
@@ -94,20 +99,30 @@ class ArchiveTableModel(QAbstractTableModel):
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return COLUMNS[section]
+            return tr(COLUMNS[section])
         if role == Qt.ItemDataRole.TextAlignmentRole and COLUMNS[section] in NUMBERS:
             return RIGHT
         return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        row = self._rows[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
-            return row_texts(row)[index.column()]
+            return self._texts[index.row()][index.column()]
+        if role == SORT_ROLE:
+            return self._sort_key(index.row(), COLUMNS[index.column()])
         if role == Qt.ItemDataRole.ToolTipRole:
-            return row.path
+            return self._rows[index.row()].path
         if role == Qt.ItemDataRole.TextAlignmentRole and COLUMNS[index.column()] in NUMBERS:
             return RIGHT
         return None
+
+    def _sort_key(self, number: int, column: str) -> str | int | float:
+        """Numbers by their size, words whatever their case."""
+        row = self._rows[number]
+        if column == "Tiles":
+            return row.tiles
+        if column == "µm/px":
+            return row.mpp or 0.0
+        return self._texts[number][COLUMNS.index(column)].casefold()
 
 
 def row_menu(actions: ActionRegistry, parent: QWidget) -> QMenu:
@@ -123,7 +138,9 @@ def row_menu(actions: ActionRegistry, parent: QWidget) -> QMenu:
 
 def status_texts(status: ArchiveStatus) -> tuple[str, str]:
     """Title and second line of the archive in use."""
-    counts = f"{status.slides} slides, {status.cases} cases, {status.tiles:,} tiles, {status.captions:,} captions"
+    counts = tr("{0} slides, {1} cases, {2:,} tiles, {3:,} captions").format(
+        status.slides, status.cases, status.tiles, status.captions
+    )
     size = f"{status.bytes / 1e6:.0f} MB" if status.bytes < 1e9 else f"{status.bytes / 1e9:.1f} GB"
     mpps = ", ".join(f"{m:g}" for m in status.mpps) or "–"
     return counts, tr("Model {0} ({1}), tiles at {2} µm/px, {3}, {4}").format(
@@ -163,12 +180,13 @@ class ArchivePage(QWidget):
         super().__init__(parent)
         self.setProperty("area", "panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.title = heading(tr("No archive open yet"))
-        self.line = quiet(tr("It is opened as soon as the engine is ready."))
+        self.title = heading(tr(NONE_YET))
+        self.line = quiet(tr(SOON))
         self.rows_model = ArchiveTableModel(self)
         self._proxy = QSortFilterProxyModel(self)
         self._proxy.setSourceModel(self.rows_model)
         self._proxy.setFilterKeyColumn(-1)
+        self._proxy.setSortRole(SORT_ROLE)
         self._proxy.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.filter = QLineEdit()
         self.filter.setPlaceholderText(tr("Filter by slide, case, organ, stain"))
@@ -189,6 +207,7 @@ class ArchivePage(QWidget):
         header = self.table.horizontalHeader()
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        header.setResizeContentsPrecision(MEASURED_ROWS)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
         self.table.setAccessibleName(tr("Slides in the archive"))
@@ -234,12 +253,15 @@ class ArchivePage(QWidget):
         )
         self._stack.addWidget(self.table)
 
-    def show_archive(self, status: ArchiveStatus | None, rows: Sequence[SlideRow], *, demo: bool = False) -> None:
-        """Shows an archive; None where there is none. Rows that were selected stay so."""
+    def show_archive(
+        self, status: ArchiveStatus | None, rows: Sequence[SlideRow], *, demo: bool = False, loading: bool = False
+    ) -> None:
+        """Shows an archive; None where there is none, or none yet while one is ``loading``. Rows that were selected
+        stay so."""
         chosen = {row.identity for row in self.selected()}
         if status is None:
-            self.title.setText(tr("No archive"))
-            self.line.setText(tr("Open one, or make a new one from the Archive menu."))
+            self.title.setText(tr(NONE_YET) if loading else tr("No archive"))
+            self.line.setText(tr(SOON) if loading else tr("Open one, or make a new one from the Archive menu."))
         else:
             title, line = status_texts(status)
             self.title.setText(title)
@@ -276,7 +298,8 @@ class ArchivePage(QWidget):
     def _menu(self, place: QPoint) -> None:
         if self.selected():
             menu = row_menu(self._actions, self)
-            menu.exec(self.table.viewport().mapToGlobal(place))
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            menu.popup(self.table.viewport().mapToGlobal(place))
 
     def _open(self, index: QModelIndex) -> None:
         self.open_asked.emit(self.rows_model.row(self._proxy.mapToSource(index).row()).path)

@@ -86,7 +86,7 @@ class _JobRow(QWidget):
     def __init__(self, job: Job) -> None:
         super().__init__()
         self.title = _Shortened(job.title)
-        self.text = _Shortened("waiting" if job.state is JobState.WAITING else tr("starting…"))
+        self.text = _Shortened(tr("waiting") if job.state is JobState.WAITING else tr("starting…"))
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedWidth(BAR_PX)
@@ -106,6 +106,7 @@ class _JobRow(QWidget):
         layout.addWidget(self.bar)
         layout.addWidget(self.text, 1)
         layout.addWidget(self.cancel)
+        job.begun.connect(lambda: self.text.setText(tr("starting…")))
         job.progressed.connect(self._show)
 
     def _show(self, progress: Progress) -> None:

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from lile_desktop.icons import icon
 from lile_desktop.logs import log_file
+from lile_desktop.modal import accepted
 from lile_desktop.notices import Level, Notice
 from lile_desktop.panels.parts import icon_button, push_button, quiet
 from lile_desktop.text import tr
@@ -37,6 +38,7 @@ class NoticeBar(QWidget):
         self.setProperty("area", "notice")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.notice: Notice | None = None
+        self._after: Notice | None = None
         self._place: Callable[[], QWidget] | None = None
         self._picture = QLabel()
         self.sentence = QLabel()
@@ -84,8 +86,10 @@ class NoticeBar(QWidget):
         return super().eventFilter(watched, event)
 
     def show_notice(self, notice: Notice) -> None:
-        """Shows ``notice`` in place of the one before."""
-        self.notice = notice
+        """Shows ``notice`` in place of the one before, which comes back after it where its offer is lasting."""
+        before, self.notice = self.notice, notice
+        if before is not None and before is not notice and before.offer is not None and before.offer.lasting:
+            self._after = before
         self.sentence.setText(notice.sentence)
         self.sentence.setAccessibleName(notice.sentence)
         theme = current_theme()
@@ -110,9 +114,12 @@ class NoticeBar(QWidget):
             self.show_notice(self.notice)
 
     def dismiss(self) -> None:
-        """Takes the message away."""
+        """Takes the message away; an offer that it had covered is seen again."""
         self.notice = None
         self.hide()
+        after, self._after = self._after, None
+        if after is not None:
+            self.show_notice(after)
 
     def _take_offer(self) -> None:
         notice = self.notice
@@ -122,7 +129,7 @@ class NoticeBar(QWidget):
 
     def _show_details(self) -> None:
         if self.notice is not None:
-            DetailsDialog(self.notice, self).exec()
+            accepted(DetailsDialog(self.notice, self))
 
 
 class DetailsDialog(QDialog):

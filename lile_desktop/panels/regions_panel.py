@@ -116,7 +116,9 @@ class RegionsPanel(QWidget):
         item = self.list.itemAt(place)
         if item is not None:
             self.list.setCurrentItem(item)
-            self.build_menu().popup(self.list.viewport().mapToGlobal(place))
+            menu = self.build_menu()
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            menu.popup(self.list.viewport().mapToGlobal(place))
 
     def _mark(self) -> None:
         chosen = self._store.selection

@@ -98,4 +98,5 @@ class SlidesPanel(QWidget):
             menu = QMenu(self)
             for name in MENU:
                 menu.addAction(self._actions[name]) if name else menu.addSeparator()
-            menu.exec(self.list.viewport().mapToGlobal(place))
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            menu.popup(self.list.viewport().mapToGlobal(place))

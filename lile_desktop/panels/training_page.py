@@ -22,7 +22,7 @@ from lile_desktop.panels.loss_plot import LossPlot
 from lile_desktop.panels.parts import heading, icon_button, number_field, push_button, quiet, set_primary
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
-from lile_desktop.training import HalfDone, TrainRequest, check_request, half_done, model_names, suggested_name
+from lile_desktop.training import HalfDone, TrainRequest, check_request, half_done, suggested_name, taken_names
 
 
 class TrainingPage(QWidget):
@@ -182,13 +182,15 @@ class TrainingPage(QWidget):
         """A model came out (``output`` its folder), or "" where none did."""
         self._output = output
         self.status.setText(summary)
+        if not output:
+            self._name_anew()
         self.show_idle()
 
     def show_switched(self, name: str) -> None:
         """The new model is in use."""
         self._output = ""
         self.status.setText(tr("{0} is in use.").format(name))
-        self.name.setText(suggested_name(model_names()))
+        self._name_anew()
         self.show_idle()
 
     def set_icons(self) -> None:
@@ -198,6 +200,12 @@ class TrainingPage(QWidget):
     def restyle(self) -> None:
         """The theme has changed."""
         self.plot.restyle()
+
+    def _name_anew(self) -> None:
+        """Another name where the one in the field is a model's, or that of a training that can be gone on with."""
+        taken = taken_names()
+        if self.name.text().strip() in taken:
+            self.name.setText(suggested_name(taken))
 
     def _show_half_done(self, found: HalfDone | None) -> None:
         """Offers a training that was stopped or cut off; None: there is none, or one runs."""

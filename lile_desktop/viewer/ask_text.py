@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QInputDialog, QWidget
 
+from lile_desktop.modal import accepted
+
 LEAST_PX = 380
 
 
@@ -15,5 +17,4 @@ def ask_text(parent: QWidget | None, title: str, label: str, text: str = "") -> 
     dialog.setLabelText(label)
     dialog.setTextValue(text)
     dialog.resize(LEAST_PX, dialog.sizeHint().height())  # its layout lets no minimum be set
-    given = dialog.exec() == QInputDialog.DialogCode.Accepted
-    return dialog.textValue().strip() if given else None
+    return dialog.textValue().strip() if accepted(dialog) else None

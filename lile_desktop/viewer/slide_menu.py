@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QPointF, Signal
+from PySide6.QtCore import QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QGuiApplication, QIcon, QPixmap
 from PySide6.QtWidgets import QFileDialog, QMenu
 
@@ -56,7 +56,9 @@ class SlideMenu(QObject):
         under = view.annotation_at(at.x(), at.y()) if view.annotations_visible else None
         if under is not None and under.id not in view.annotations.selection:
             view.annotations.select([under.id])
-        self.build(at).popup(view.mapToGlobal(at).toPoint())
+        menu = self.build(at)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(view.mapToGlobal(at).toPoint())
 
     def build(self, at: QPointF) -> QMenu:
         """The menu for a place in the view (widget pixels)."""

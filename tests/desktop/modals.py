@@ -29,7 +29,11 @@ class Answering:
         if isinstance(shown, QDialog) and shown.isVisible():
             self._timer.stop()
             self.dialog = shown
-            self._act(shown)
+            try:
+                self._act(shown)
+            except BaseException:
+                shown.reject()  # else it would wait for ever, and the test with it
+                raise
 
 
 def press(text: str) -> Callable[[QDialog], None]:

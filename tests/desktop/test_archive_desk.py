@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from lile_desktop.engine_client import EngineState
 from lile_desktop.main_window import MainWindow
-from lile_desktop.training import TrainRequest, half_done, model_names
+from lile_desktop.training import TrainRequest, check_request, half_done, suggested_name, taken_names
 from lile_engine.paths import models_dir
 from lile_engine.phantom.pairs import write_pairs
 from lile_engine.phantom.slide import draw_slide
@@ -135,4 +135,21 @@ def test_a_state_that_cannot_be_read_is_not_offered(lile_home: Path, content: by
     (folder / "state.safetensors").write_bytes(content)
     (models_dir() / "broken.toml").write_text("")
     assert half_done() is None
-    assert model_names() == ()
+    assert taken_names() == ()
+
+
+def test_a_training_that_can_be_gone_on_with_keeps_its_name(lile_home: Path, tmp_path: Path) -> None:
+    """A new one under the same name would write over what it has learned so far."""
+    folder = models_dir() / "my-model.run"
+    folder.mkdir(parents=True)
+    record = {"config": {"optim": {"steps": 10}, "run": {"patience": 0}}, "step": 5, "stale": 0}
+    head = json.dumps({"__metadata__": {"record": json.dumps(record)}}).encode()
+    (folder / "state.safetensors").write_bytes(len(head).to_bytes(8, "little") + head)
+    (models_dir() / "my-model.toml").write_text("")
+    assert half_done() is not None
+    assert suggested_name(taken_names()) == "my-model-2"
+    (tmp_path / "pairs.jsonl").write_text("{}")
+    assert "can be gone on with" in check_request(TrainRequest(tmp_path, 10, 8, "my-model"))
+    assert check_request(TrainRequest(tmp_path, 10, 8, "my-model-2")) == ""
+    (models_dir() / "my-model.toml").unlink()  # it cannot be gone on with any more
+    assert check_request(TrainRequest(tmp_path, 10, 8, "my-model")) == ""

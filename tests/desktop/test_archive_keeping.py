@@ -181,6 +181,7 @@ def test_the_table_has_a_menu(ready: MainWindow, qtbot: QtBot) -> None:
     timer.timeout.connect(look)
     timer.start()
     table.customContextMenuRequested.emit(QPoint(10, 10))
+    qtbot.waitUntil(lambda: bool(texts), timeout=LONG)
     assert texts[0] == "Show slide"
     assert "Case, organ, stain, tags…" in texts
     assert "Remove case from archive…" in texts
@@ -194,7 +195,7 @@ def demo_window(bare_window: MainWindow, built_world: Any, monkeypatch: pytest.M
     bare_window.settings.update(archive="")
     bare_window.begin([])
     qtbot.waitUntil(lambda: bare_window.client.state is EngineState.READY, timeout=LONG)
-    qtbot.waitUntil(lambda: len(bare_window._archive_rows()) == 2, timeout=LONG)
+    qtbot.waitUntil(lambda: len(bare_window.shown.rows) == 2, timeout=LONG)
     return bare_window
 
 
@@ -221,7 +222,7 @@ def test_own_slides_go_into_an_archive_of_ones_own(demo_window: MainWindow, qtbo
     demo_window.registry["archive_index_this"].trigger()
     assert answering.came
     qtbot.waitUntil(
-        lambda: [(row.name, row.complete) for row in demo_window._archive_rows()] == [("own.tif", True)], timeout=LONG
+        lambda: [(row.name, row.complete) for row in demo_window.shown.rows] == [("own.tif", True)], timeout=LONG
     )
     assert demo_window.archive.archive == demo_window.settings.value.own_archive == str(tmp_path / "mine")
     demo_window.registry["page_archive"].trigger()
@@ -236,7 +237,7 @@ def test_who_adds_to_the_demo_is_asked_once(demo_window: MainWindow, qtbot: QtBo
     answering = Answering(press("Add to the demo archive"))
     demo_window.registry["archive_index_this"].trigger()
     assert answering.came
-    qtbot.waitUntil(lambda: len(demo_window._archive_rows()) == 3, timeout=LONG)
+    qtbot.waitUntil(lambda: len(demo_window.shown.rows) == 3, timeout=LONG)
     demo_window.registry["archive_index_this"].trigger()  # nobody is asked, so nothing waits for an answer
     assert demo_window.jobs.jobs()[0].title == "Indexing own.tif"
 
@@ -261,7 +262,7 @@ def half(world: Any, tmp_path: Path) -> Path:
 
 
 def test_a_half_done_slide_says_so_and_is_gone_on_with(half: Path, window: MainWindow, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: len(window._archive_rows()) == 3, timeout=LONG)
+    qtbot.waitUntil(lambda: len(window.shown.rows) == 3, timeout=LONG)
     window.registry["page_archive"].trigger()
     page = window.archive_page
     assert page.incomplete_note.isVisible()
@@ -315,7 +316,7 @@ def test_closing_while_indexing_asks_and_the_next_start_goes_on(
         assert "cut off the last time" in again.notices.sentence.text()
         again.notices.offer_button.click()
         qtbot.waitUntil(
-            lambda: again.jobs.jobs() == [] and {"a.tif", "b.tif"} <= {row.name for row in again._archive_rows()},
+            lambda: again.jobs.jobs() == [] and {"a.tif", "b.tif"} <= {row.name for row in again.shown.rows},
             timeout=LONG,
         )
         assert unfinished.unfinished_jobs() == []
