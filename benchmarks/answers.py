@@ -1,7 +1,7 @@
 """How good the answers are: every set of real tiles by words, the atlas in five folds, what is said to be unknown.
 
     python benchmarks/answers.py --real PATH --work DIR [--phantoms DIR] [--cache DIR] [--model DIR] [--choices]
-        [--out FILE.md]
+        [--trials] [--out FILE.md]
 
 Measures the shipped model as it is, and refits of its second stage (closed form and some contrast on the cached
 features of its backbone, `answers_fit`) that have not seen a fold, a set, an organ or a kind of tissue. Everything
@@ -25,6 +25,7 @@ from answers_fit import Heads, Refit, ready, refit
 from answers_outside import outside_tables
 from answers_plans import fold_of, plans
 from answers_sets import recall_of, recall_text, set_table, shipped_asker, shipped_phrases
+from answers_trials import TRIAL_COLUMNS, trial_table
 from answers_worded import wording_table
 from lile_base import SHARES
 from numpy.typing import NDArray
@@ -110,6 +111,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--choices", action="store_true", help="also what choices of the recipe bring (30 refits)")
+    parser.add_argument("--trials", action="store_true", help="also what the trials bring (70 refits, two hours)")
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     if args.threads:
@@ -129,6 +131,8 @@ def main() -> None:
     if args.choices:
         header = ("refit", "atlas R@10", "15 terms", "kather", "crc-val", "osteosarcoma")
         told += f"\n\n## Choices\n\n{table(header, list(choice_table(tiles, texts, SHARES)))}"
+    if args.trials:
+        told += f"\n\n## Trials\n\n{table(TRIAL_COLUMNS, list(trial_table(tiles, texts, SHARES)))}"
     if args.out:
         args.out.write_text(told + "\n", encoding="utf-8")
     else:

@@ -46,12 +46,12 @@ def choice_table(tiles: Tiles, texts: Texts, shares: dict[str, float]) -> Iterat
         runs = []
         for seed in range(SEEDS if options.get("steps", 200) <= 200 else 1):
             model = refit(shown, texts, keep, weights, seed=seed, **{"steps": 200, **options})  # type: ignore[arg-type]
-            runs.append(_measured(shown, model))
+            runs.append(measured(shown, model))
         spread = [f"{np.mean(v):.2f} ({min(v):.2f} to {max(v):.2f})" for v in zip(*runs, strict=True)]
         yield (what, *spread)
 
 
-def _measured(tiles: Tiles, model: Refit) -> list[float]:
+def measured(tiles: Tiles, model: Refit) -> list[float]:
     held = tiles.of("atlas-heldout")
     drawn = held[np.random.default_rng(0).permutation(len(held))[:384]]
     captions, matches = text_matches([tiles.pairs[i] for i in drawn])

@@ -62,7 +62,7 @@ class Texts:
     """Phrases for the shipped text side: pooled features for refits, vectors and tokens of the shipped model."""
 
     def __init__(self, model: Lile, tokenizer: PhraseTokenizer) -> None:
-        self._model, self._tokenizer = model, tokenizer
+        self.model, self.tokenizer = model, tokenizer
         self._pooled: dict[str, Floats] = {}
 
     @torch.no_grad()
@@ -71,16 +71,16 @@ class Texts:
         new = sorted({t for t in texts if t not in self._pooled}, key=len)  # like with like: little padding
         for start in range(0, len(new), 64):
             part = new[start : start + 64]
-            tokens = self._tokenizer(part)
-            hidden = self._model.text_in[0](self._model.text_features(tokens.ids, tokens.seen))
+            tokens = self.tokenizer(part)
+            hidden = self.model.text_in[0](self.model.text_features(tokens.ids, tokens.seen))
             self._pooled |= zip(part, mean_words(hidden, tokens.mask).numpy(), strict=True)
         return np.stack([self._pooled[t] for t in texts])
 
     @torch.no_grad()
     def encoded(self, texts: list[str]) -> tuple[Floats, Floats, Bools]:
         """The shipped model's vectors [n, d], tokens [n, M, w] and mask [n, M]."""
-        tokens = self._tokenizer(texts)
-        found = self._model.encode_texts(tokens.ids, tokens.seen, tokens.mask)
+        tokens = self.tokenizer(texts)
+        found = self.model.encode_texts(tokens.ids, tokens.seen, tokens.mask)
         return found.vectors.numpy(), found.tokens.numpy(), tokens.mask.numpy()
 
 

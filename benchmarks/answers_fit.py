@@ -9,6 +9,8 @@ what is learned *after* the backbone, no more.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +41,12 @@ class Heads(nn.Module):
         self.image, self.text = nn.Parameter(image), nn.Parameter(text)
         self.log_scale = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
 
+    def projected(self, x: Tensor) -> Tensor:
+        """Pictures [B, d] before they get the length of one."""
+        return (x - self.image_mean) * self.image_gain @ self.image
+
     def pictures(self, x: Tensor) -> Tensor:
-        return F.normalize((x - self.image_mean) * self.image_gain @ self.image, dim=-1)
+        return F.normalize(self.projected(x), dim=-1)
 
     def texts(self, y: Tensor) -> Tensor:
         return F.normalize((y - self.text_mean) @ self.text, dim=-1)
@@ -64,6 +70,17 @@ class Refit:
         return self.asker.phrases(texts)
 
 
+class Words(nn.Module):
+    """A text encoder that is trained along: texts to features [B, k] as `Texts.pooled` gives them."""
+
+    def forward(self, texts: list[str]) -> Tensor:
+        raise NotImplementedError
+
+    def as_texts(self) -> Texts:
+        """What it learned, for measuring."""
+        raise NotImplementedError
+
+
 def refit(
     tiles: Tiles,
     texts: Texts,
@@ -75,25 +92,40 @@ def refit(
     rate: float = 1e-3,
     ema: float = 0.98,
     seed: int = 0,
+    batch: int = BATCH,
+    start: Heads | None = None,
+    pictures_fixed: bool = False,
+    extra: Callable[[Heads, int], Tensor] | None = None,
+    words: Words | None = None,
 ) -> Refit:
     """Learns from the tiles marked in ``keep`` [n] of the lists named in ``shares``; the running mean of the weights is
-    kept (``ema`` 0: the last ones)."""
+    kept (``ema`` 0: the last ones).
+
+    ``start``: heads to begin with instead of the closed form; ``pictures_fixed``: those of the pictures stay as they
+    are; ``extra``: a loss added to the contrast, of heads and step; ``words``: a text encoder trained along.
+    """
     where = [np.flatnonzero(keep & (tiles.source == name)) for name in shares]
     weights = [w for w, own in zip(shares.values(), where, strict=True) if len(own)]
     where = [own for own in where if len(own)]
     datasets = [PairDataset(tuple(tiles.pairs[i] for i in own)) for own in where]
     options = {"views": tiles.pooled.shape[1], "weights": weights, "seed": seed}
-    heads = _closed_form(tiles, texts, Sampler(datasets, batch=256, phrase_share=0.0, **options), where)
-    sampler = Sampler(datasets, batch=BATCH, phrase_share=phrase_share, **options)
-    optimizer = torch.optim.AdamW(heads.parameters(), lr=rate, weight_decay=0.02, betas=(0.9, 0.98))
+    heads = copy.deepcopy(start)
+    if heads is None:
+        heads = _closed_form(tiles, texts, Sampler(datasets, batch=256, phrase_share=0.0, **options), where)
+    heads.image.requires_grad_(not pictures_fixed)
+    sampler = Sampler(datasets, batch=batch, phrase_share=phrase_share, **options)
+    learned = [p for m in (heads, words) if m is not None for p in m.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(learned, lr=rate, weight_decay=0.02, betas=(0.9, 0.98))
     mean = {k: v.detach().clone() for k, v in heads.state_dict().items()}
     contrast = InfoNCE()
     for step in range(steps):
-        batch = sampler.at(step)
-        x, y = _tensors(tiles, texts, batch.items, where)
+        shown = sampler.at(step)
+        x, y = _tensors(tiles, words or texts, shown.items, where)
         scores = heads.pictures(x) @ heads.texts(y).T
         scale = heads.log_scale.exp().clamp(max=100)
-        loss = contrast(scores, torch.from_numpy(batch.matches), scale, torch.from_numpy(batch.known))["loss"]
+        loss = contrast(scores, torch.from_numpy(shown.matches), scale, torch.from_numpy(shown.known))["loss"]
+        if extra is not None:
+            loss = loss + extra(heads, step)
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1, (step + 1) / 20) * 0.5 * (1 + np.cos(np.pi * step / steps))
         optimizer.zero_grad()
@@ -103,7 +135,7 @@ def refit(
         for name, value in heads.state_dict().items():
             mean[name].mul_(decay).add_(value, alpha=1 - decay)
     heads.load_state_dict(mean)
-    return ready(heads, tiles, texts, keep)
+    return ready(heads, tiles, texts if words is None else words.as_texts(), keep)
 
 
 @torch.no_grad()
@@ -118,10 +150,14 @@ def ready(heads: Heads, tiles: Tiles, texts: Texts, keep: NDArray[np.bool_]) -> 
     return Refit(heads, texts, asker(tiles, texts, keep, phrases, pictures))
 
 
-def _tensors(tiles: Tiles, texts: Texts, items: object, where: list[NDArray[np.int64]]) -> tuple[Tensor, Tensor]:
+def _tensors(
+    tiles: Tiles, texts: Texts | Words, items: object, where: list[NDArray[np.int64]]
+) -> tuple[Tensor, Tensor]:
     at = np.array([where[i.source][i.index] for i in items])  # type: ignore[attr-defined]
     x = tiles.pooled[at, [i.view for i in items]]  # type: ignore[attr-defined]
-    return torch.from_numpy(x), torch.from_numpy(texts.pooled([i.text for i in items]))  # type: ignore[attr-defined]
+    shown = [i.text for i in items]  # type: ignore[attr-defined]
+    y = texts(shown) if isinstance(texts, Words) else torch.from_numpy(texts.pooled(shown))
+    return torch.from_numpy(x), y
 
 
 def _closed_form(
