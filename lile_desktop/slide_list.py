@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
@@ -18,7 +19,8 @@ ENTRY_ROLE = Qt.ItemDataRole.UserRole
 
 @dataclass(frozen=True)
 class SlideEntry:
-    """One open slide; ``info`` is None until a reader has opened it, ``problem`` a sentence if it cannot."""
+    """One open slide; ``info`` is None until a reader has opened it, ``problem`` a sentence if it cannot. Its lines
+    are made once: whether a scale was typed stands in a file, and rows are painted often."""
 
     path: str
     info: SlideInfo | None = None
@@ -30,7 +32,7 @@ class SlideEntry:
         """The name in the list; the file's ending stands in the tooltip."""
         return Path(self.info.name if self.info else self.path).stem
 
-    @property
+    @cached_property
     def subtitle(self) -> str:
         """The second line in the list: size and mpp, or what is wrong."""
         if self.problem:
@@ -39,7 +41,7 @@ class SlideEntry:
             return "opening…"
         return f"{self.info.width} × {self.info.height}, {scale_text(self.info)}"
 
-    @property
+    @cached_property
     def short_subtitle(self) -> str:
         """What stands there where there is no room for all of it: the scale, which the answers rest on."""
         return scale_text(self.info) if self.info is not None and not self.problem else self.subtitle

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from PySide6.QtCore import QByteArray, QEvent, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QEvent, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent, QPalette, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QWidget
 
+from lile_desktop.viewer import surround
 from lile_desktop.viewer import view_state as vs
 from lile_desktop.viewer.adjust import Adjustment
 from lile_desktop.viewer.backdrop import Backdrop
@@ -16,7 +17,7 @@ from lile_desktop.viewer.history import PlaceHistory
 from lile_desktop.viewer.minimap import Minimap
 from lile_desktop.viewer.motion import REST, Motion, step
 from lile_desktop.viewer.pyramid import Pyramid, TileKey, build_pyramid
-from lile_desktop.viewer.scale_bar import INK, MARGIN, paint_corner, paint_plate, text_font
+from lile_desktop.viewer.scale_bar import MARGIN, paint_corner
 from lile_desktop.viewer.tile_cache import DEFAULT_BUDGET, TileCache
 from lile_desktop.viewer.tile_loader import PixelSource, TileFailure, TileLoader
 from lile_desktop.viewer.tile_look import TileLook
@@ -26,19 +27,6 @@ from lile_engine.slides import SlideInfo
 
 LEAST_FRAME_MS = 7  # a screen of 144 Hz; more frames nobody sees
 REST_MS = 600  # a view that stands this long is a place to come back to
-SURROUND_LIGHT = QColor(0xC9, 0xC9, 0xCB)
-SURROUND_DARK = QColor(0x1D, 0x1D, 0x1F)
-DARK_SLIDE = 70  # mean lightness of 255 below which a slide counts as dark (fluorescence)
-EMPTY_SLIDE = QColor(0xE4, 0xE4, 0xE5)  # where nothing of the slide has come yet
-
-
-def mean_lightness(image: QImage) -> int:
-    """The mean lightness of a picture, 0 to 255."""
-    return (
-        image.scaled(1, 1, Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)
-        .pixelColor(0, 0)
-        .lightness()
-    )
 
 
 class SlideCanvas(QWidget):
@@ -320,7 +308,7 @@ class SlideCanvas(QWidget):
     def surround(self) -> QColor:
         """The neutral grey around the slide: quieter than the slide in light and in dark, dark for fluorescence."""
         dark_window = self.palette().color(QPalette.ColorRole.Window).lightness() < 128
-        return SURROUND_DARK if dark_window or self._dark_slide else SURROUND_LIGHT
+        return surround.DARK if dark_window or self._dark_slide else surround.LIGHT
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -408,7 +396,7 @@ class SlideCanvas(QWidget):
         if overview is not None and self._slide is not None:
             self.minimap.set_slide(self._slide.width, self._slide.height, overview)
             self.minimap.set_view(self._view, self.accent())
-            self._dark_slide = mean_lightness(overview) < DARK_SLIDE
+            self._dark_slide = surround.is_dark(overview)
             self._backdrop.invalidate()
         roomy = self.width() >= 480 and self.height() >= 320
         self.minimap.setVisible(self._minimap_wanted and roomy and self._slide is not None)
@@ -463,7 +451,7 @@ class SlideCanvas(QWidget):
             if self._told_sharp and not was_sharp:
                 self.sharpened.emit()
         if self._message:
-            self._paint_message(painter)
+            surround.paint_message(painter, self.width(), self.height(), self.font(), self._message)
 
     def _paint_ground(self, painter: QPainter, view: ViewState) -> None:
         """What lies under the tiles."""
@@ -474,7 +462,7 @@ class SlideCanvas(QWidget):
         painter.fillRect(self.rect(), self.surround())
         if self._overview() is None:
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(EMPTY_SLIDE)
+            painter.setBrush(surround.EMPTY_SLIDE)
             painter.drawPolygon(self._slide_outline())
 
     def paint_layers(self, painter: QPainter) -> None:
@@ -483,18 +471,3 @@ class SlideCanvas(QWidget):
     def _slide_outline(self) -> QPolygonF:
         assert self._slide is not None
         return view_transform(self._view).map(QPolygonF(QRectF(0, 0, self._slide.width, self._slide.height)))
-
-    def _paint_message(self, painter: QPainter) -> None:
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        font = text_font(self.font())
-        font.setPixelSize(13)
-        painter.setFont(font)
-        room = QRectF(0, 0, min(self.width() - 4 * MARGIN, 560.0), self.height())
-        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-        text = painter.boundingRect(room, flags, self._message)
-        text.moveCenter(QPointF(self.width() / 2, self.height() / 2))
-        paint_plate(painter, text.adjusted(-16, -12, 16, 12))
-        painter.setPen(INK)
-        painter.drawText(text, flags, self._message)
-        painter.restore()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,18 @@ def test_the_scale_of_a_slide_is_told_whole_in_a_narrow_list(ready: MainWindow) 
     assert entry.subtitle == "1536 × 1536, 0.5 µm/px"
     assert entry.short_subtitle == "0.5 µm/px"
     assert SlideEntry("a.svs", problem="It is broken.").short_subtitle == "cannot be opened"
+
+
+def test_a_row_that_is_painted_again_reads_no_file(
+    ready: MainWindow, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("lile_desktop.slide_list.remembered_mpp", lambda identity: asked.append(identity))
+    entry = replace(ready.desk.slides.entries()[0])
+    for _ in range(3):
+        assert entry.subtitle.endswith("0.5 µm/px")
+        assert entry.short_subtitle == "0.5 µm/px"
+    assert len(asked) == 2  # one for each line
 
 
 def test_a_name_is_asked_for_in_a_dialog_as_wide_as_its_title(qtbot: QtBot) -> None:
