@@ -14,17 +14,19 @@ from collections.abc import Callable
 import numpy as np
 from answers_asking import Asker, Phrases
 from answers_atlas import first_terms, slide_names
-from answers_data import CELL_SETS, SMALL_SETS, Texts, Tiles
+from answers_confidence import confidence_table, probabilities
+from answers_data import CELL_SETS, CLASS_SETS, SMALL_SETS, Texts, Tiles
 from answers_fit import Refit
-from answers_plans import FOLDS, fold_of, learnable
+from answers_plans import FOLDS, fold_of, learnable, plans
 from answers_sets import DRAWS, Measured, class_scores, labels_of, shipped_asker, shipped_phrases
+from answers_wordings import STYLES, labels_in
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from lile_engine.model.protocol import Floats
 from lile_engine.model.reference import NEAREST, distances
 from lile_engine.training.terms import TERM_PHRASES
-from lile_engine.training.zeroshot import DEFAULT_SHARPNESS, balanced_accuracy
+from lile_engine.training.zeroshot import balanced_accuracy
 
 GROUPS, SAMPLE, COMMON = 5, 2048, 8
 # Terms that a tile of any kind of tissue may bear: no kinds of their own.
@@ -97,58 +99,71 @@ def _regions(scores: Floats, new: NDArray[np.bool_], kind: NDArray[np.str_], sli
 
 
 def sets_left_out(tiles: Tiles, refits: dict[str, Refit]) -> list[tuple[str, str]]:
-    """The same against whole sets whose organs were left out: another laboratory as well as another tissue."""
+    """The same against whole sets whose organs were left out: another laboratory as well as another tissue. The sample
+    is of what the refit has learned from, as a checkpoint's is."""
     held = tiles.of("atlas-heldout")
     held = held[[tiles.rows[i]["stain"] == "H&E" for i in held]]  # type: ignore[index]
-    found = []
-    for name, sources in (
-        ("bowel", ("kather", "crc-val", "ebhi")),
-        ("bone", ("osteosarcoma",)),
-        ("mouth", ("oral",)),
-        ("smears", ("pap",)),
-        ("blood and lung", CELL_SETS),
-        ("kidney, breast, lymph node, bowel", SMALL_SETS),
-    ):
-        refit = refits[f"without {name}"]
-        own = learnable(tiles) & ~np.isin(tiles.source, ("phantom", "atlas-heldout", *sources))
-        sample = refit.pictures(tiles.pooled[np.random.default_rng(0).permutation(np.flatnonzero(own))[:SAMPLE], 0])
+    found, kept = [], plans(tiles)
+    new = [
+        (f"without {name}", sources, f"left out: {name}")
+        for name, sources in (
+            ("bowel", ("kather", "crc-val", "ebhi")),
+            ("bone", ("osteosarcoma",)),
+            ("mouth", ("oral",)),
+            ("smears", ("pap",)),
+            ("blood and lung", CELL_SETS),
+            ("kidney, breast, lymph node, bowel", SMALL_SETS),
+        )
+    ]
+    # The same pictures where their organs were learned from others: how much of it is the laboratory.
+    known = [("without class sets", (name,), "left out: labelled sets, not their organs") for name in CLASS_SETS]
+    for plan, sources, told in (*new, *known):
+        refit = refits[plan]
+        own = np.flatnonzero(kept[plan] & (tiles.source != "phantom"))
+        sample = refit.pictures(tiles.pooled[np.random.default_rng(0).permutation(own)[:SAMPLE], 0])
         at = np.concatenate([held, tiles.of(*sources)])
         far = distances(refit.pictures(tiles.pooled[at, 0]), sample, NEAREST)
         area = roc_auc_score(np.arange(len(at)) >= len(held), far)
-        found.append((f"unseen atlas cases against {', '.join(sources)} (left out: {name})", f"{area:.2f}"))
+        found.append((f"unseen atlas cases against {', '.join(sources)} ({told})", f"{area:.2f}"))
     return found
 
 
 def coverage(tiles: Tiles, texts: Texts) -> list[tuple[str, ...]]:
-    """(question, all, the surer half by the class's probability, the half least outside, area right from wrong)."""
+    """(question, all, the surer half by the class's probability, the half least outside, share right of all and of the
+    surer half, area right from wrong), by our phrases as they stand and as shipped, and in five other wordings."""
     bare, shipped = shipped_phrases(texts), shipped_asker(tiles, texts)
     real = np.flatnonzero(learnable(tiles) & ~np.isin(tiles.source, ("phantom", "atlas-heldout")))
     sample = tiles.vectors[np.random.default_rng(0).permutation(real)[:SAMPLE]]
     first, terms = first_terms(tiles)
     held = tiles.of("atlas-heldout")
-    held = held[np.isin(first[held], terms)]
     lung = tiles.of("lc25000")
-    asked = (
-        ("atlas, sixteen unseen cases, 15 terms", held, first[held], {t: list(TERM_PHRASES[t]) for t in terms}),
-        ("LC25000, 5 classes", lung, tiles.label[lung], labels_of("lc25000", tiles)),
-    )
+    own = {t: list(TERM_PHRASES[t]) for t in terms}
+    asked: list[tuple[str, NDArray[np.int64], NDArray[np.str_], dict[str, list[str]], Phrases | Asker]] = []
+    for name, key, at, truth, labels in (
+        ("atlas, sixteen unseen cases, 15 terms", "terms", held, first, own),
+        ("LC25000, 5 classes", "lc25000", lung, tiles.label, labels_of("lc25000", tiles)),
+    ):
+        asked.append((f"{name}, phrases as they stand", at, truth, labels, bare))
+        asked.append((f"{name}, as shipped", at, truth, labels, shipped))
+        asked += [(f"{name}, in words of the kind {s}", at, truth, labels_in(key, s), shipped) for s in STYLES]
     rows: list[tuple[str, ...]] = []
-    for name, at, truth, labels in asked:
+    for name, at, truth, labels, phrases in asked:
+        at = at[np.isin(truth[at], list(labels))]
         far = distances(tiles.vectors[at], sample, NEAREST)
-        for told, phrases in (("phrases as they stand", bare), ("as shipped", shipped)):
-            guess, sure = _probable(tiles.vectors[at], phrases, labels)
-            cells = [_half(truth, guess, score) for score in (None, sure, -far)]
-            right = roc_auc_score(truth == guess, sure), roc_auc_score(truth == guess, -far)
-            rows.append((f"{name}, vectors alone, {told}", *cells, f"{right[0]:.2f} / {right[1]:.2f}"))
+        guess, sure = _probable(tiles.vectors[at], phrases, labels)
+        cells = [_half(truth[at], guess, score) for score in (None, sure, -far)]
+        right = truth[at] == guess
+        half = right[np.argsort(-sure, kind="stable")[: len(right) // 2]]
+        areas = roc_auc_score(right, sure), roc_auc_score(right, -far)
+        shares = f"{right.mean():.2f} / {half.mean():.2f}"
+        rows.append((name, *cells, shares, f"{areas[0]:.2f} / {areas[1]:.2f}"))
     return rows
 
 
 def _probable(
     vectors: Floats, phrases: Phrases | Asker, labels: dict[str, list[str]]
 ) -> tuple[NDArray[np.str_], Floats]:
-    scores = DEFAULT_SHARPNESS * class_scores(vectors, phrases, labels)
-    chances = np.exp(scores - scores.max(axis=1, keepdims=True))
-    chances /= chances.sum(axis=1, keepdims=True)
+    chances = probabilities(class_scores(vectors, phrases, labels))
     return np.array(list(labels))[chances.argmax(1)], chances.max(axis=1)
 
 
@@ -171,8 +186,11 @@ def outside_tables(
 ) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
     """(title, header, rows) of this module's tables."""
     areas: list[tuple[str, ...]] = [*kinds_left_out(tiles, refit_of), *sets_left_out(tiles, refits)]
-    header = ("question", "all", "surer half", "half least outside", "right from wrong: probability / outside")
+    shares, area = "share right: all / surer half", "right from wrong: probability / outside"
+    header = ("question", "all", "surer half", "half least outside", shares, area)
+    sure = ("measure", "right from wrong", "against the shipped one", "gain, balanced accuracy", "gain, share right")
     return [
         ("Outside: kinds of tissue left out", ("measured", "area under the curve"), areas),
+        ("Measures of confidence, sets not seen", sure, confidence_table(tiles, texts, refits, fold_of(tiles))),
         ("Half of the questions answered: balanced accuracy", header, coverage(tiles, texts)),
     ]

@@ -2,10 +2,11 @@
 
 A sample of the training images' vectors travels with the checkpoint. A vector's distance is one minus the mean
 cosine with its twenty nearest of the sample (nearest-neighbour out-of-distribution detection, Sun et al. 2022);
-the scale is set by vectors the sample does not hold. Of some thirty scores tried with kinds of tissue left out
-(Mahalanobis distance, with and without classes; whitening; neighbours of the backbone's features; energy and entropy
-over captions; disagreement of the neighbours' captions) none was better by more than 0.02 in area under the curve:
-`benchmarks/answers_outside.py` measures this one. It tells of pictures unlike the learned ones; whether an *answer* is
+the scale is set by vectors the sample does not hold. Of some eighty scores tried with kinds of tissue left out
+(Mahalanobis distance, with and without classes; whitening, also within kinds; local density; neighbours of the
+backbone's features; energy and entropy over captions; known phrases; disagreement of the neighbours' captions) and
+their combinations none was better by more than 0.03 in area under the curve: `benchmarks/answers_outside.py` measures
+this one. It tells of pictures unlike the learned ones; whether an *answer* is
 right is better told by the probability of the class (`training.zeroshot`).
 
 The same vectors tell how near a phrase lies to whatever pictures are nearest to it (`Reference.crowding`): words that

@@ -10,7 +10,8 @@ each brings and costs.
 
 Probabilities are a softmax over the classes asked about, so they say which of *these* fits best, not whether any fits;
 for that there is ``outside``. The probability of the class named is the answer's confidence: it tells right answers
-from wrong ones (area under the curve 0.85 on the same tiles), which ``outside`` does not.
+from wrong ones with an area under the curve of 0.71 on average over sets not seen, ``outside`` with 0.59; of seventeen
+other measures (margins, standardised scores, forms of the question, neighbours, ...) none was surely better.
 """
 
 from __future__ import annotations
