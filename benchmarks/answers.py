@@ -21,6 +21,7 @@ import torch
 from answers_atlas import caption_recall, neighbours, slide_answers, term_accuracy
 from answers_choices import choice_table
 from answers_data import Texts, Tiles, load
+from answers_distances import distance_table
 from answers_fit import Heads, Refit, ready, refit
 from answers_outside import outside_tables
 from answers_plans import fold_of, plans
@@ -112,6 +113,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--choices", action="store_true", help="also what choices of the recipe bring (30 refits)")
     parser.add_argument("--trials", action="store_true", help="also what the trials bring (70 refits, two hours)")
+    parser.add_argument("--distances", action="store_true", help="also other ways to tell what was left out")
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     if args.threads:
@@ -128,6 +130,9 @@ def main() -> None:
 
     for title, header, rows in outside_tables(tiles, texts, refits, refit_of):
         told += f"\n\n## {title}\n\n{table(header, rows)}"
+    if args.distances:
+        header = ("score", "all kinds together", "mean over kinds", "gain over kinds", "new marked at one in ten")
+        told += f"\n\n## Other ways to tell kinds left out\n\n{table(header, distance_table(tiles, refit_of))}"
     if args.choices:
         header = ("refit", "atlas R@10", "15 terms", "kather", "crc-val", "osteosarcoma")
         told += f"\n\n## Choices\n\n{table(header, list(choice_table(tiles, texts, SHARES)))}"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from answers_asking import Asker, Phrases
@@ -47,34 +48,53 @@ def kind_groups(tiles: Tiles) -> dict[str, int]:
     return {kind: n % GROUPS for n, kind in enumerate(ordered)}
 
 
-def kinds_left_out(tiles: Tiles, refit_of: Callable[[NDArray[np.bool_], str], Refit]) -> list[tuple[str, str]]:
-    """Areas under the curve, each refit without a fold of cases and without a group of kinds (terms and phrases)."""
-    group, fold, names = kind_groups(tiles), fold_of(tiles), slide_names(tiles)
+@dataclass(frozen=True)
+class LeftOut:
+    """A refit without a group of kinds and without a fold of cases: the real pictures that it learned from (``real``),
+    and tiles of the fold's cases (``at``), of which some are of the kinds left out (``new``)."""
+
+    group: int
+    refit: Refit
+    real: NDArray[np.int64]
+    at: NDArray[np.int64]
+    new: NDArray[np.bool_]
+
+
+def left_out_kinds(tiles: Tiles, refit_of: Callable[[NDArray[np.bool_], str], Refit]) -> Iterator[LeftOut]:
+    """Refits, each without a fold of cases and without a group of kinds (terms and phrases)."""
+    group, fold = kind_groups(tiles), fold_of(tiles)
     first, _ = first_terms(tiles)
     atlas = tiles.of("atlas", "atlas-heldout")
     stained = np.array([bool(r) and r["stain"] == "H&E" for r in tiles.rows])  # type: ignore[index]
     terms = [set(p.tissues) | set(r["tissues"] if r else ()) for p, r in zip(tiles.pairs, tiles.rows, strict=True)]
     words = [{*p.captions, *p.phrases} for p in tiles.pairs]
-    areas, scores, unknown, kind, slide = [], [], [], [], []
     for g in range(GROUPS):
         out = {k for k, n in group.items() if n == g}
         phrases = {p for k in out for p in TERM_PHRASES[k]}
         bears = np.array([bool(t & out) or bool(w & phrases) for t, w in zip(terms, words, strict=True)])
         for f in range(FOLDS):
             keep = learnable(tiles) & ~((fold == f) & np.isin(tiles.source, ("atlas", "atlas-heldout"))) & ~bears
-            refit = refit_of(keep, f"kinds {g} fold {f}")
-            real = np.flatnonzero(keep & (tiles.source != "phantom"))
-            sample = refit.pictures(tiles.pooled[np.random.default_rng(0).permutation(real)[:SAMPLE], 0])
             chosen = (fold[atlas] == f) & stained[atlas] & np.isin(first[atlas], list(group))
             at = atlas[chosen & (np.isin(first[atlas], list(out)) | ~bears[atlas])]
             new = np.isin(first[at], list(out))
-            if not new.any() or new.all():
-                continue
-            far = distances(refit.pictures(tiles.pooled[at, 0]), sample, NEAREST)
-            areas.append(roc_auc_score(new, far))
-            # Refits differ in scale: told in spreads of the known tiles, as the reference's own scale does.
-            scores.append((far - np.median(far[~new])) / far[~new].std())
-            unknown.append(new), kind.append(first[at]), slide.append(np.char.add(names[at], f" {g}"))
+            if new.any() and not new.all():
+                real = np.flatnonzero(keep & (tiles.source != "phantom"))
+                yield LeftOut(g, refit_of(keep, f"kinds {g} fold {f}"), real, at, new)
+
+
+def kinds_left_out(tiles: Tiles, refit_of: Callable[[NDArray[np.bool_], str], Refit]) -> list[tuple[str, str]]:
+    """Areas under the curve of `left_out_kinds`."""
+    first, _ = first_terms(tiles)
+    names = slide_names(tiles)
+    areas, scores, unknown, kind, slide = [], [], [], [], []
+    for part in left_out_kinds(tiles, refit_of):
+        new, at = part.new, part.at
+        sample = part.refit.pictures(tiles.pooled[np.random.default_rng(0).permutation(part.real)[:SAMPLE], 0])
+        far = distances(part.refit.pictures(tiles.pooled[at, 0]), sample, NEAREST)
+        areas.append(roc_auc_score(new, far))
+        # Refits differ in scale: told in spreads of the known tiles, as the reference's own scale does.
+        scores.append((far - np.median(far[~new])) / far[~new].std())
+        unknown.append(new), kind.append(first[at]), slide.append(np.char.add(names[at], f" {part.group}"))
     y, s = np.concatenate(unknown), np.concatenate(scores)
     k, where = np.concatenate(kind), np.concatenate(slide)
     per_kind = {n: float(roc_auc_score(y[m], s[m])) for n in sorted(set(k[y])) for m in [~y | (k == n)]}

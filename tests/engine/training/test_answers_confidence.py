@@ -1,4 +1,5 @@
-"""Measures of confidence of `benchmarks/answers_confidence.py` order the program's own answers, and nothing else."""
+"""Measures of confidence of `benchmarks/answers_confidence.py` order the program's own answers, and nothing else; the
+distances of `benchmarks/answers_distances.py` rise with what is strange."""
 
 from __future__ import annotations
 
@@ -67,3 +68,17 @@ def test_a_picture_alone_is_as_sure_as_among_others(confidence: ModuleType, aske
     _, alone = confidence.confidences(asker, asker.sample[3:4], LABELS)
     for measure, values in together.items():
         assert alone[measure][0] == pytest.approx(values[3], rel=1e-3, abs=1e-4), measure
+
+
+def test_every_distance_is_larger_far_from_what_was_learned(confidence: ModuleType) -> None:
+    import answers_distances
+
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(4, 12))
+    kind = np.repeat(np.array(["fat", "bone", "skin", ""]), 60)
+    learned = np.repeat(centres, 60, axis=0) + 0.2 * rng.normal(size=(240, 12))
+    near = centres[:3] + 0.1 * rng.normal(size=(3, 12))
+    away = -6 * centres.sum(axis=0, keepdims=True) + rng.normal(size=(3, 12))
+    found = answers_distances.scores(np.concatenate([near, away]), learned, kind, "vectors")
+    for name in (n for n in found if "less that to all" not in n):  # relative to all, which is far away as well
+        assert found[name][3:].min() > found[name][:3].max(), name
