@@ -229,6 +229,23 @@ def test_files_are_dropped_on_it(qtbot: QtBot, view: SlideView, tmp_path: Path) 
     assert told.args[0] == [str(tmp_path / "a.svs")]
 
 
+def minimap_shades(view: SlideView) -> set[int]:
+    """The colours of a few places of the minimap, away from its borders."""
+    drawn = view.minimap.grab().toImage()
+    shares = (0.2, 0.35, 0.65, 0.8)
+    places = [(round(drawn.width() * x), round(drawn.height() * y)) for x in shares for y in shares]
+    return {drawn.pixel(*place) for place in places}
+
+
+def test_the_minimap_never_shows_the_slide_before(view: SlideView, info: SlideInfo, tmp_path: Path) -> None:
+    assert len(minimap_shades(view)) > 4
+    view.set_slide(replace(info, path=str(tmp_path / "damaged.tif"), width=1000, height=1600))  # which never comes
+    assert len(minimap_shades(view)) == 1
+    assert view.minimap.height() > view.minimap.width()
+    view.set_slide(info)  # seen before: its picture is kept
+    assert len(minimap_shades(view)) > 4
+
+
 def test_the_minimap_moves_the_view(qtbot: QtBot, view: SlideView, info: SlideInfo) -> None:
     view.go_to(Rect(100, 100, 300, 200))
     assert view.minimap.isVisible()
