@@ -57,7 +57,7 @@ def bind_regions(actions: ActionRegistry, view: SlideView, menu: SlideMenu) -> N
     actions.bind("select_all", lambda: store.select(one.id for one in store.all()))
     actions.bind("name_region", menu.name_region)
     actions.bind("merge_regions", lambda: ops.merge_selected(store))
-    actions.bind("cut_regions", lambda: ops.cut_out_selected(store))
+    actions.bind("cut_regions", menu.cut_regions)
     actions.bind("split_region", lambda: ops.split_selected(store))
     actions.bind("lock_regions", lambda: ops.set_locked(store, not all(one.locked for one in store.selected())))
     actions.bind("import_regions", menu.import_regions)

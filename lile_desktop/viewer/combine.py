@@ -72,6 +72,14 @@ def without(regions: Iterable[Region], gone: Iterable[Region]) -> tuple[Region, 
     return regions_of_path(path_of_regions(regions).subtracted(path_of_regions(gone)))
 
 
+def overlaps(path: QPainterPath, regions: Iterable[Region]) -> bool:
+    """Whether any of the regions shares an area with what ``path`` encloses; a border alone is none."""
+    return any(
+        path.intersects(own.boundingRect()) and bool(regions_of_path(path.intersected(own)))
+        for own in (path_of_regions([region]) for region in regions)
+    )
+
+
 def stroke_region(points: Sequence[Point], radius: float) -> tuple[Region, ...]:
     """What a round brush of this radius (level-0 px) covers along a line."""
     # Qt breaks curves into lines as if units were screen pixels: brushes of any size are drawn at one size

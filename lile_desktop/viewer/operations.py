@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from lile_desktop.viewer.annotations import Annotation, AnnotationStore, RegionClass
-from lile_desktop.viewer.combine import united, without
+from lile_desktop.viewer.combine import overlaps, path_of_regions, united, without
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,21 @@ def split_selected(store: AnnotationStore) -> None:
         store.select(a.id for a in added)
 
 
-def cut_out_selected(store: AnnotationStore) -> None:
-    """Cut the other selected regions out of the largest one (a hole, where they lie inside); they go."""
+def cut_out_selected(store: AnnotationStore) -> int:
+    """Cut the other selected regions out of the largest one (a hole, where they lie inside); they go. Those that do
+    not overlap it stay: how many. Where none does, nothing happens."""
     chosen = sorted(_open_regions(store), key=lambda a: -sum(part.area_px() for part in a.parts))
     if len(chosen) < 2:
-        return
-    left = without(chosen[0].parts, [part for a in chosen[1:] for part in a.parts])
-    rest = [replace(chosen[0], region=left[0], more=left[1:])] if left else []
-    added = store.exchange([a.id for a in chosen], rest, "Cut out")
-    store.select(a.id for a in added)
+        return 0
+    largest = path_of_regions(chosen[0].parts)
+    gone = [a for a in chosen[1:] if overlaps(largest, a.parts)]
+    apart = [a for a in chosen[1:] if a not in gone]
+    if gone:
+        left = without(chosen[0].parts, [part for a in gone for part in a.parts])
+        rest = [replace(chosen[0], region=left[0], more=left[1:])] if left else []
+        added = store.exchange([a.id for a in (chosen[0], *gone)], rest, "Cut out")
+        store.select(a.id for a in (*added, *apart))
+    return len(apart)
 
 
 def set_locked(store: AnnotationStore, locked: bool) -> None:

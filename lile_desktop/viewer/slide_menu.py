@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QGuiApplication, QIcon, QPixmap
 from PySide6.QtWidgets import QFileDialog, QMenu
 
+from lile_desktop.notices import Level, Notice
 from lile_desktop.text import tr
 from lile_desktop.viewer import operations as ops
 from lile_desktop.viewer.annotation_files import color_for
@@ -100,7 +101,7 @@ class SlideMenu(QObject):
         self._add(menu, tr("Name…"), self.name_region, enabled=can.named)
         self._add(menu, tr("Merge"), partial(ops.merge_selected, store), enabled=can.merged)
         cut = tr("Cut smaller ones out of the largest")
-        self._add(menu, cut, partial(ops.cut_out_selected, store), enabled=can.cut)
+        self._add(menu, cut, self.cut_regions, enabled=can.cut)
         self._add(menu, tr("Split into parts"), partial(ops.split_selected, store), enabled=can.split)
         lock = tr("Unlock") if can.unlocked else tr("Lock")
         self._add(menu, lock, partial(ops.set_locked, store, not can.unlocked))
@@ -146,6 +147,14 @@ class SlideMenu(QObject):
             self._kept.append(kind)
             self.classes_changed.emit(list(self._kept))
         self._set_class(kind)
+
+    def cut_regions(self) -> None:
+        """Cuts the smaller selected regions out of the largest, and tells of those that do not overlap it."""
+        apart = ops.cut_out_selected(self._view.annotations)
+        if apart:
+            one = tr("1 region does not overlap the largest one and stays as it is.")
+            several = tr("{0} regions do not overlap the largest one and stay as they are.")
+            self.transfer.told.emit(Notice(one if apart == 1 else several.format(apart), level=Level.INFO))
 
     def name_region(self) -> None:
         """Asks for the name of the selected region."""

@@ -56,7 +56,7 @@ class GeoJsonTransfer(QObject):
     imported = Signal(object)  # Imported
     exported = Signal(str, int)  # path, how many
     failed = Signal(str)  # one sentence
-    told = Signal(object)  # Notice: what was read or written
+    told = Signal(object)  # Notice: what was read, written or done to regions
     _read = Signal(str, object, int)  # name of the file, list of annotations, how many were left out
 
     def __init__(self, store: AnnotationStore, parent: QObject | None = None) -> None:

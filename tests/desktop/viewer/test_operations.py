@@ -47,6 +47,32 @@ def test_cut_out_makes_a_hole(store: AnnotationStore) -> None:
     assert left.region.area_px() == pytest.approx(100 * 100 - 10 * 10)
 
 
+def test_cutting_leaves_regions_alone_that_do_not_overlap(store: AnnotationStore) -> None:
+    large = store.add(Region.rectangle(0, 0, 100, 100))
+    inside = store.add(Region.rectangle(40, 40, 20, 20))
+    far, beside = store.add(Region.rectangle(500, 500, 10, 10)), store.add(Region.rectangle(100, 0, 10, 10))
+    store.select(a.id for a in (large, inside, far, beside))
+    assert ops.cut_out_selected(store) == 2
+    *others, left = store.all()
+    assert others == [far, beside]
+    assert len(left.region.holes) == 1
+    assert store.selection == (left.id, far.id, beside.id)
+    store.undo()
+    assert set(store.all()) == {large, inside, far, beside}
+    store.select([large.id, far.id])
+    assert ops.cut_out_selected(store) == 1
+    assert set(store.all()) == {large, inside, far, beside}
+    assert store.undo_title == "Add"
+
+
+def test_what_fills_a_hole_is_not_cut_out(store: AnnotationStore) -> None:
+    ring = store.add(Region(((0, 0), (100, 0), (100, 100), (0, 100)), (((30, 30), (70, 30), (70, 70), (30, 70)),)))
+    core = store.add(Region.rectangle(40, 40, 10, 10))
+    store.select([ring.id, core.id])
+    assert ops.cut_out_selected(store) == 1
+    assert store.all() == [ring, core]
+
+
 def test_locked_ones_are_left_alone(store: AnnotationStore) -> None:
     a, b = store.add(Region.rectangle(0, 0, 10, 10)), store.add(Region.rectangle(5, 0, 10, 10))
     store.select([a.id])

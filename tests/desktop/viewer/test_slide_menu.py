@@ -44,6 +44,16 @@ def test_classes_merge_lock_and_delete_from_the_menu(menu: SlideMenu, view: Slid
     assert len(store) == 0
 
 
+def test_cutting_from_the_menu_tells_what_it_left_alone(qtbot: QtBot, menu: SlideMenu, view: SlideView) -> None:
+    store = view.annotations
+    made = [store.add(Region.rectangle(*box)) for box in ((0, 0, 900, 900), (100, 100, 300, 300), (2000, 0, 99, 99))]
+    store.select(a.id for a in made)
+    with qtbot.waitSignal(menu.transfer.told) as told:
+        entry(menu.build(QPointF(400, 300)), "Cut smaller ones out of the largest").trigger()
+    assert told.args[0].sentence == "1 region does not overlap the largest one and stays as it is."
+    assert len(store) == 2
+
+
 def test_a_right_click_selects_what_is_under_it(qtbot: QtBot, menu: SlideMenu, view: SlideView) -> None:
     made = view.annotations.add(Region.rectangle(1400, 1000, 200, 200))
     qtbot.mouseClick(view, Qt.MouseButton.RightButton, pos=view.rect().center())
