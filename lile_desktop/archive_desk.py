@@ -14,7 +14,7 @@ from lile_desktop.jobs import Job, JobQueue, JobState
 from lile_desktop.notices import Level, Notice
 from lile_desktop.settings import SettingsStore
 from lile_desktop.text import tr
-from lile_engine.demo import read_demo
+from lile_engine.demo import caption_files, read_demo
 from lile_engine.later import later
 from lile_engine.paths import demo_dir
 from lile_engine.unfinished import UnfinishedJob
@@ -89,15 +89,18 @@ class ArchiveDesk(QObject):
         self.begin()
 
     def new_archive(self, folder: str, then: Callable[[], object] | None = None) -> None:
-        """Makes an empty archive and switches to it; ``then`` is called when it is in use."""
+        """Makes an archive and switches to it; the program's captions are added, since without captions a region's
+        question has no answer. ``then`` is called when it is in use."""
 
         def use() -> None:
             if job.state is JobState.DONE:
                 self.use_archive(folder)
+                for library in caption_files():
+                    self._import_captions(library, tr("Adding the program's captions"))
                 if then is not None:
                     then()
 
-        job = self.run(tr("Making the archive"), ["archive", "init", folder], reports=False)
+        job = self.run(tr("Making the archive"), ["archive", "init", folder], reports=False, asks=True)
         job.finished.connect(use)
 
     def index(self, paths: Sequence[str], slide_mpp: float | None = None) -> None:
@@ -122,8 +125,10 @@ class ArchiveDesk(QObject):
     def import_captions(self, file: str) -> None:
         """Adds a caption library to the archive."""
         if self._need_archive():
-            title = tr("Importing {0}").format(Path(file).name)
-            self.go_on(UnfinishedJob(title, ("captions", "import", self.archive), (str(Path(file).absolute()),)))
+            self._import_captions(Path(file), tr("Importing {0}").format(Path(file).name))
+
+    def _import_captions(self, file: Path, title: str) -> None:
+        self.go_on(UnfinishedJob(title, ("captions", "import", self.archive), (str(file.absolute()),)))
 
     def train(self, request: training.TrainRequest) -> None:
         """Fine-tunes the model in use on a folder of pairs."""

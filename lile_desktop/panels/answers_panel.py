@@ -27,6 +27,12 @@ CAUTION = "Even the best answer is often wrong; the tissue decides."
 RANKING = "First order; still comparing in detail…"
 STOPPED = "Stopped: this is the first order, not compared in detail."
 
+MISSING = {  # what an empty page says: all that is asked has an answer where there is anything to compare with
+    PATCHES: "Nothing to compare with: no other tissue is in this archive yet. Add slides with Archive, Index slides.",
+    CAPTIONS: "No captions are in this archive yet. Add a library with Archive, Import captions.",
+    CASES: "Nothing to compare with: no other case is in this archive yet. A slide without a case counts as its own.",
+}
+
 
 class AnswersPanel(QWidget):
     """``hit_chosen`` carries the `Hit` that was clicked; ``asked_wanted`` asks for the region that was asked about.
@@ -41,6 +47,7 @@ class AnswersPanel(QWidget):
     def __init__(self, fetch: Picture, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.title = heading("")
+        self._page = EMPTY
         self._question, self._waiting, self._settled = 0, False, True
         self._note = self._apart = ""
         self.asked_button = icon_button(
@@ -103,6 +110,8 @@ class AnswersPanel(QWidget):
         self._stack.addWidget(self.gallery)
         self._stack.addWidget(self.captions)
         self._stack.addWidget(self.cases)
+        self._nothing = empty_state("")
+        self._stack.addWidget(self._nothing)
 
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -121,7 +130,7 @@ class AnswersPanel(QWidget):
         """Back to what to do first."""
         self._empty()
         self._head.hide()
-        self._stack.setCurrentIndex(EMPTY)
+        self._show(EMPTY)
 
     def begin(self, title: str, *, region: bool) -> None:
         """Another question was asked: the answers of the one before go at once, and the head says what is asked."""
@@ -180,6 +189,8 @@ class AnswersPanel(QWidget):
         self._head.show()
         if not same:
             self.show_page(CAPTIONS if answer.region is not None and answer.captions else PATCHES)
+        else:
+            self._show(self._page)
 
     def _name_tab(self, page: int, text: str) -> None:
         """The name of a tab, which is as wide as it takes when it is in front and bold."""
@@ -211,9 +222,19 @@ class AnswersPanel(QWidget):
 
     def show_page(self, page: int) -> None:
         """`PATCHES`, `CAPTIONS` or `CASES`."""
-        self._stack.setCurrentIndex(page)
+        self._show(page)
         self.tab_buttons[page].setChecked(True)
 
     def page(self) -> int:
         """The page that is shown."""
-        return self._stack.currentIndex()
+        return self._page
+
+    def _show(self, page: int) -> None:
+        """Shows a page; of one that an answer left empty, what is missing for it."""
+        self._page = page
+        found = {PATCHES: self.gallery, CAPTIONS: self.captions, CASES: self.cases}.get(page)
+        if found is not None and not found.model().rowCount() and self._question and self._settled:
+            self._nothing.setText(tr(MISSING[page]))
+            self._stack.setCurrentWidget(self._nothing)
+        else:
+            self._stack.setCurrentIndex(page)

@@ -62,11 +62,20 @@ def test_a_file_without_captions_is_one_clear_sentence(
     assert "Traceback" not in ready.notices.sentence.text()
 
 
-def test_a_new_archive_is_empty_and_says_so(ready: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
-    ready.archive.new_archive(str(tmp_path / "fresh"))
+def test_a_new_archive_holds_the_programs_captions_and_no_slide_and_says_so(
+    ready: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    def captions() -> int:
+        info = ready.client.info
+        return info.archive.captions if info is not None and info.archive is not None else 0
+
+    fresh = tmp_path / "fresh"
+    ready.archive.new_archive(str(fresh))
     qtbot.waitUntil(
-        lambda: ready.client.state is EngineState.READY and ready.archive_page.rows_model.rowCount() == 0, timeout=LONG
+        lambda: ready.archive.archive == str(fresh) and ready.client.state is EngineState.READY and captions() > 0,
+        timeout=LONG,
     )
+    assert ready.archive_page.rows_model.rowCount() == 0
     ready.asker.ask_phrase("fat", 8)
     qtbot.waitUntil(lambda: ready.notices.isVisible(), timeout=LONG)
     assert "no tiles yet" in ready.notices.sentence.text()
