@@ -123,10 +123,11 @@ class JobState(Enum):
 
 
 class Job(QObject):
-    """One ``lile`` command. ``begun`` comes when it waits no more, ``finished`` once, whatever the end; look at
-    ``state``, ``result``, ``notice``."""
+    """One ``lile`` command. ``begun`` comes when it waits no more, ``stopping`` when it was asked to stop and has not
+    yet, ``finished`` once, whatever the end; look at ``state``, ``result``, ``notice``."""
 
     begun = Signal()
+    stopping = Signal()
     progressed = Signal(object)  # Progress
     stepped = Signal(object)  # TrainStep
     warned = Signal(object)  # Notice
@@ -177,6 +178,7 @@ class Job(QObject):
             self.finished.emit()
         elif self.state is JobState.RUNNING:
             self.state = JobState.CANCELLED
+            self.stopping.emit()
             self._process.terminate()
             self._killer.start()
 

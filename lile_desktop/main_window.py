@@ -440,8 +440,8 @@ class MainWindow(QMainWindow):
         self.archive.train(request)
 
     def _on_training(self, job: Job) -> None:
-        self.training_page.show_running()
-        job.stepped.connect(self.training_page.show_step)
+        running = self.jobs.running
+        self.training_page.show_running(job, running.title if running is not None else "")
 
     def _on_switched(self, info: EngineInfo) -> None:
         self.viewer.forget_answers()

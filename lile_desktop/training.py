@@ -47,7 +47,8 @@ def taken_names() -> tuple[str, ...]:
 @dataclass(frozen=True)
 class HalfDone:
     """A training that was stopped or cut off: its name, where it goes and its configuration lies, the steps that are
-    done of all, and when it was saved last (seconds since 1970)."""
+    done of all, when it was saved last (seconds since 1970), its pairs in a batch (0: not known) and its folder of
+    pairs ("": not known)."""
 
     name: str
     output: Path
@@ -55,6 +56,8 @@ class HalfDone:
     done: int
     steps: int
     saved: float
+    batch: int
+    pairs: str
 
 
 def half_done() -> HalfDone | None:
@@ -77,9 +80,11 @@ def _half_done(state: Path) -> HalfDone | None:
         record = json.loads(head["__metadata__"]["record"])
         steps, patience = record["config"]["optim"]["steps"], record["config"]["run"]["patience"]
         done, stale = record["step"], record["stale"]
+        batch = record["config"]["optim"].get("batch", 0)
+        pairs = [*record["config"].get("data", {}).get("train", []), ""][0]
         if not config.is_file() or not 0 < done < steps or 0 < patience <= stale:
             return None
-        return HalfDone(output.name, output, config, done, steps, state.stat().st_mtime)
+        return HalfDone(output.name, output, config, done, steps, state.stat().st_mtime, batch, pairs)
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         return None
 

@@ -30,6 +30,7 @@ class JobsBar(QWidget):
         self.more.setToolTip(tr("Jobs that begin when this one has ended; choose one to take it off"))
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.more.setFixedHeight(LINE_PX)
+        self.more.setStyleSheet("padding: 0 4px;")  # else its letters are cut off below
         self._waiting = QMenu(self.more)
         self._waiting.aboutToShow.connect(self._fill)
         self.more.setMenu(self._waiting)
@@ -108,8 +109,19 @@ class _JobRow(QWidget):
         layout.addWidget(self.cancel)
         job.begun.connect(lambda: self.text.setText(tr("starting…")))
         job.progressed.connect(self._show)
+        job.stopping.connect(self._show_stopping)
+        self._stopping = False
+
+    def _show_stopping(self) -> None:
+        """What it is at comes to its end first, which may take a while."""
+        self._stopping = True
+        self.text.setText(tr("stopping…"))
+        self.bar.setRange(0, 0)
+        self.cancel.setEnabled(False)
 
     def _show(self, progress: Progress) -> None:
+        if self._stopping:
+            return
         self.text.setText(progress_text(progress))
         self.bar.setRange(0, max(progress.total, 0))
         self.bar.setValue(progress.done)

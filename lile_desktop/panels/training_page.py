@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from lile_desktop.icons import icon
-from lile_desktop.jobs import TrainStep
+from lile_desktop.jobs import Job, JobState, TrainStep
 from lile_desktop.panels.loss_plot import LossPlot
 from lile_desktop.panels.parts import heading, icon_button, number_field, push_button, quiet, set_primary
 from lile_desktop.text import tr
@@ -85,6 +85,7 @@ class TrainingPage(QWidget):
 
         self.train_button = push_button(tr("Fine-tune"), tr("Start training on these pairs"), self._train, primary=True)
         self.cancel_button = push_button(tr("Stop"), tr("Stop the training; its state is kept"), self.cancel_asked.emit)
+        self.fields = (self.folder, self.browse_button, self.steps, self.batch, self.name)
         self.use_button = push_button(
             tr("Use this model"),
             tr("Embed the archive again with the new model and switch to it"),
@@ -141,6 +142,7 @@ class TrainingPage(QWidget):
         layout.addWidget(side)
         layout.addLayout(right, 1)
         self._output = ""
+        self.show_model("")
         self.show_idle()
 
     def request(self) -> TrainRequest:
@@ -157,26 +159,36 @@ class TrainingPage(QWidget):
         """Nothing runs."""
         self.train_button.show()
         self.train_button.setEnabled(True)
+        self._let_edit(True)
         self.cancel_button.hide()
         self.use_button.setVisible(bool(self._output))
         set_primary(self.train_button, not self._output)
         self.problem.hide()
         self._show_half_done(half_done())
 
-    def show_running(self) -> None:
-        """A training runs."""
+    def show_running(self, job: Job, before: str = "") -> None:
+        """A training runs, or waits until the job with the title ``before`` has ended."""
         self._output = ""
         self._show_half_done(None)
+        self._let_edit(False)  # they say what is trained now
         self.plot.clear()
-        self.status.setText(tr("Reading the pairs…"))
+        if job.state is JobState.WAITING:
+            self.status.setText(tr("Waiting: it begins when this has ended: {0}").format(before))
+        else:
+            self._show_begun()
         self.train_button.hide()
+        self.cancel_button.setEnabled(True)
         self.cancel_button.show()
         self.use_button.hide()
+        job.begun.connect(self._show_begun)
+        job.stepped.connect(self.show_step)
+        job.stopping.connect(self._show_stopping)
 
     def show_step(self, step: TrainStep) -> None:
         """One more point of the curve."""
         self.plot.add(step)
-        self.status.setText(tr("Step {0}: loss {1:.3f}").format(step.step, step.loss))
+        if self.cancel_button.isEnabled():
+            self.status.setText(tr("Step {0}: loss {1:.3f}").format(step.step, step.loss))
 
     def show_finished(self, output: str, summary: str) -> None:
         """A model came out (``output`` its folder), or "" where none did."""
@@ -201,6 +213,17 @@ class TrainingPage(QWidget):
         """The theme has changed."""
         self.plot.restyle()
 
+    def _show_begun(self) -> None:
+        self.status.setText(tr("Reading the pairs…"))
+
+    def _show_stopping(self) -> None:
+        self.cancel_button.setEnabled(False)
+        self.status.setText(tr("Stopping… the step it is at comes to its end first."))
+
+    def _let_edit(self, allowed: bool) -> None:
+        for field in self.fields:
+            field.setEnabled(allowed)
+
     def _name_anew(self) -> None:
         """Another name where the one in the field is a model's, or that of a training that can be gone on with."""
         taken = taken_names()
@@ -220,8 +243,15 @@ class TrainingPage(QWidget):
             )
 
     def _resume(self) -> None:
-        if self.half_done is not None:
-            self.resume_asked.emit(self.half_done)
+        found = self.half_done
+        if found is not None:
+            if found.pairs and found.batch:
+                self.folder.setText(found.pairs)
+                self.batch.setValue(found.batch)
+            self.steps.setValue(found.steps)
+            self.name.setText(found.name)
+            self.problem.hide()
+            self.resume_asked.emit(found)
 
     def _browse(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, tr("Folder of pairs"), self.folder.text())

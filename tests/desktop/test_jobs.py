@@ -137,3 +137,21 @@ def test_a_waiting_job_can_be_taken_off(qtbot: QtBot, lile_home: Path, tmp_path:
     qtbot.waitUntil(lambda: len(ends) == 2, timeout=60_000)
     assert ends == ["Second cancelled", "First done"]
     assert queue.jobs() == []
+
+
+def test_a_job_that_is_stopping_says_so_until_it_has(qtbot: QtBot, lile_home: Path, tmp_path: Path) -> None:
+    queue = JobQueue()
+    bar = JobsBar(queue)
+    qtbot.addWidget(bar)
+    job = Job("Long", ["phantom", str(tmp_path / "long.tif"), "--size", "20000", "--seed", "1"])
+    progress: list[Progress] = []
+    job.progressed.connect(progress.append)
+    queue.add(job)
+    qtbot.waitUntil(lambda: bool(progress), timeout=60_000)
+    (row,) = bar.rows()
+    row.cancel.click()
+    assert row.text.text() == "stopping…"
+    job.progressed.emit(Progress(3, 12, "tiles"))  # what was under way still
+    assert row.text.text() == "stopping…"
+    with qtbot.waitSignal(job.finished, timeout=60_000):
+        pass
