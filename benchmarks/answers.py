@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--choices", action="store_true", help="also what choices of the recipe bring (30 refits)")
-    parser.add_argument("--trials", action="store_true", help="also what the trials bring (70 refits, two hours)")
+    parser.add_argument("--trials", action="store_true", help="also what the trials bring (57 refits, an hour)")
     parser.add_argument("--distances", action="store_true", help="also other ways to tell what was left out")
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
