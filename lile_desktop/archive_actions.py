@@ -21,7 +21,8 @@ NOTHING_CHOSEN = "Choose a slide that is in the archive first, here or on the pa
 
 
 class ArchiveActions(QObject):
-    """``chosen`` gives the selected rows, ``every`` all rows of the archive in use, ``show`` opens slides."""
+    """``chosen`` gives the selected rows, ``absent`` the names of slides that are selected and not in the archive in
+    use, ``every`` all rows of that, ``show`` opens slides."""
 
     def __init__(
         self,
@@ -29,12 +30,13 @@ class ArchiveActions(QObject):
         registry: ActionRegistry,
         keeper: ArchiveKeeper,
         chosen: Callable[[], list[SlideRow]],
+        absent: Callable[[], list[str]],
         every: Callable[[], list[SlideRow]],
         show: Callable[[Sequence[str]], object],
     ) -> None:
         super().__init__(window)
         self._window, self._registry, self._keeper = window, registry, keeper
-        self._chosen, self._every = chosen, every
+        self._chosen, self._absent, self._every = chosen, absent, every
         registry.bind("archive_show", lambda: show([row.path for row in chosen()]))
         registry.bind("archive_describe", self.describe)
         registry.bind("archive_undo", keeper.undo)
@@ -82,6 +84,14 @@ class ArchiveActions(QObject):
 
     def _needed(self) -> list[SlideRow]:
         rows = self._chosen()
-        if not rows:
+        absent = self._absent()
+        if absent and self._every():
+            sentence = (
+                tr("{0} is not in this archive and is left out; index it first with Archive, Index this slide.")
+                if len(absent) == 1
+                else tr("{0} are not in this archive and are left out; index them first with Archive, Index slides.")
+            )
+            self._keeper.notice.emit(Notice(sentence.format(", ".join(absent)), level=Level.WARNING))
+        elif not rows:
             self._keeper.notice.emit(Notice(tr(NOTHING_CHOSEN), level=Level.INFO))
         return rows

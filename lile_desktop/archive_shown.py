@@ -64,6 +64,13 @@ class ArchiveShown(QObject):
         identities = {info.identity for info in infos}
         return [row for row in self.rows if row.identity in identities]
 
+    def absent(self) -> list[str]:
+        """The names of slides that are selected and not in the archive; none in its own table."""
+        if self._page is not None and self._table_in_view():
+            return []
+        there = {row.identity for row in self.rows}
+        return [one.name for one in self._listed.selected() if one.info is None or one.info.identity not in there]
+
     def let_go(self, rows: Sequence[SlideRow]) -> None:
         """Slides are about to be erased: nothing of them is kept or written here any more."""
         paths, identities = {row.path for row in rows}, {row.identity for row in rows}

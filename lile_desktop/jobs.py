@@ -16,7 +16,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
-from lile_desktop.notices import Level, Notice
+from lile_desktop.notices import Level, Notice, together
 from lile_desktop.text import tr
 from lile_engine.priority import JOBS
 from lile_engine.progress import Progress
@@ -130,7 +130,7 @@ class Job(QObject):
     stopping = Signal()
     progressed = Signal(object)  # Progress
     stepped = Signal(object)  # TrainStep
-    warned = Signal(object)  # Notice
+    warned = Signal(object)  # Notice, of all that it warned of so far
     finished = Signal()
 
     def __init__(
@@ -152,6 +152,7 @@ class Job(QObject):
         self.result: dict[str, Any] = {}
         self.notice: Notice | None = None
         self.progress: Progress | None = None
+        self.warnings: list[Notice] = []
         self._process = QProcess(self)
         self._process.setProgram(sys.executable)
         self._process.setArguments(job_arguments(arguments, reports=reports))
@@ -205,7 +206,8 @@ class Job(QObject):
                     self.stepped.emit(event)
                 case JobWarning():
                     logging.getLogger(__name__).warning("%s: %s", self.title, event.message)
-                    self.warned.emit(Notice(event.message, level=Level.WARNING))
+                    self.warnings.append(Notice(event.message, level=Level.WARNING))
+                    self.warned.emit(together(self.warnings, tr("{0}:").format(self.title)))
                 case JobResult():
                     self.result = event.values
 
@@ -220,6 +222,9 @@ class Job(QObject):
             self.state = JobState.DONE if code == 0 else JobState.FAILED
             if code != 0:
                 self.notice = failure_notice(self.title, code, self._errors)
+                if code == 1 and len(self.warnings) > 1:  # the reasons that it told one by one
+                    reasons = together(self.warnings, self.notice.sentence)
+                    self.notice = Notice(reasons.sentence, f"{reasons.details}\n{self.notice.details}")
                 logging.getLogger(__name__).error("%s failed (%d)\n%s", self.title, code, self._errors)
         self.finished.emit()
 

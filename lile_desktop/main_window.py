@@ -140,8 +140,9 @@ class MainWindow(QMainWindow):
         bind("model_use", commands.use_model)
         bind("model_bundled", partial(self.archive.use_model, BUNDLED))
         self.archive_actions = ArchiveActions(
-            self, self.registry, self.keeper, lambda: self.shown.chosen(), lambda: self.shown.rows, self.open_slides
-        )
+            self, self.registry, self.keeper, lambda: self.shown.chosen(), lambda: self.shown.absent(),
+            lambda: self.shown.rows, self.open_slides,
+        )  # fmt: skip
         for name in TOOLS:
             bind(f"tool_{name}", partial(view.set_tool, name))
         bind("restart_engine", self.archive.restart_engine)
@@ -366,11 +367,14 @@ class MainWindow(QMainWindow):
         accepted(AboutDialog(self.client.info, self))
 
     def _on_escape(self) -> None:
-        """Leaves a field that is typed in; else first what is half drawn goes, then what lies over the slide."""
+        """Leaves a field that is typed in; else first what is half drawn goes, then a message that stays, then what
+        lies over the slide."""
         if isinstance(QApplication.focusWidget(), QLineEdit):
             self.view.setFocus()
         elif self.view.active_tool.busy:
             self.view.active_tool.cancel()
+        elif self.notices.stays:
+            self.notices.dismiss()
         else:
             self.viewer.clear_layers()
 

@@ -73,13 +73,16 @@ def notice_from(error: BaseException, doing: str) -> Notice:
 MOST_TOGETHER = 4
 
 
-def together(notices: Sequence[Notice]) -> Notice:
-    """Failures of one command as one notice: each in its sentence while they are few, all of them in the details."""
-    told = [notice.sentence for notice in notices[:MOST_TOGETHER]]
+def together(notices: Sequence[Notice], heading: str) -> Notice:
+    """What one command could not do as one notice: under ``heading`` each in a line of its own while they are few, all
+    of them in the details. One alone is told as it is."""
+    if len(notices) == 1:
+        return notices[0]
+    lines = [heading, *(f"\u2013 {notice.sentence}" for notice in notices[:MOST_TOGETHER])]
     if len(notices) > MOST_TOGETHER:
-        told.append(tr("{0} more failed.").format(len(notices) - MOST_TOGETHER))
-    details = "\n".join(f"{notice.sentence}\n{notice.details}" for notice in notices)
-    return Notice(" ".join(told), details if len(notices) > 1 else notices[0].details, notices[0].level)
+        lines.append(tr("\u2013 and {0} more, see Details").format(len(notices) - MOST_TOGETHER))
+    details = "\n".join(f"{notice.sentence}\n{notice.details}".rstrip() for notice in notices)
+    return Notice("\n".join(lines), details, notices[0].level)
 
 
 def _first_line(error: BaseException) -> str:

@@ -77,13 +77,15 @@ class SlideDesk(QObject):
         self.slides = SlideListModel(self)
         self.current: SlideEntry | None = None
         self._wanted = ""  # the path to show as soon as it is open
+        self._else: list[str] = []  # opened with it, to be shown in its place where it cannot be
         self._flight: tuple[str, Rect] | None = None  # where to fly as soon as that slide is shown
 
     def open(self, paths: Iterable[str | Path]) -> None:
-        """Opens slides and shows the first of them."""
+        """Opens slides and shows the first of them that can be."""
         found = self.add(paths)
         if found:
             self.show(found[0])
+            self._else = found[1:]
 
     def add(self, paths: Iterable[str | Path]) -> list[str]:
         """Opens slides into the list; what is shown, or will be as soon as it is open, stays. Gives their paths."""
@@ -97,7 +99,7 @@ class SlideDesk(QObject):
 
     def show(self, path: str) -> None:
         """Shows an open slide, or one that is being opened as soon as it is."""
-        self._wanted = path
+        self._wanted, self._else = path, []
         entry = self.slides.find(path)
         if entry is None:
             return
@@ -204,7 +206,12 @@ class SlideDesk(QObject):
         """Tells of every slide of those opened together that cannot be."""
         failures.append(notice_from(error, f"opening {Path(path).name}"))
         self.slides.remove(path)
-        self.notice.emit(together(failures))
+        self.notice.emit(together(failures, tr("{0} slides cannot be opened:").format(len(failures))))
+        if path == self._wanted:
+            there = [other for other in self._else if self.slides.find(other) is not None]
+            if there:
+                self.show(there[0])
+                self._else = there[1:]
 
     def _set_current(self, entry: SlideEntry | None) -> None:
         self.current = entry

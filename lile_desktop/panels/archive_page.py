@@ -33,7 +33,7 @@ from PySide6.QtWidgets import (
 
 from lile_desktop.actions import ActionRegistry
 from lile_desktop.panels.parts import empty_state, heading, push_button, quiet
-from lile_desktop.text import tr
+from lile_desktop.text import counted, tr
 from lile_desktop.theme import GRID
 
 if TYPE_CHECKING:
@@ -68,9 +68,9 @@ def row_texts(row: SlideRow) -> tuple[str, ...]:
 
 
 def state_text(row: SlideRow) -> str:
-    """Whether all tiles of a slide are there, and how many are not."""
+    """Whether all tiles of a slide are there, and how many are not; a slide without any is never found."""
     if row.complete:
-        return tr("complete")
+        return tr("complete") if row.tiles else tr("no tissue found")
     return tr("incomplete: {0:,} of {1:,} tiles").format(row.tiles, row.planned) if row.planned else tr("incomplete")
 
 
@@ -136,10 +136,17 @@ def row_menu(actions: ActionRegistry, parent: QWidget) -> QMenu:
     return menu
 
 
-def status_texts(status: ArchiveStatus) -> tuple[str, str]:
-    """Title and second line of the archive in use."""
-    counts = tr("{0} slides, {1} cases, {2:,} tiles, {3:,} captions").format(
-        status.slides, status.cases, status.tiles, status.captions
+def status_texts(status: ArchiveStatus, rows: Sequence[SlideRow]) -> tuple[str, str]:
+    """Title and second line of the archive in use. Cases are those that were named; a slide without one counts as its
+    own in answers, but nobody called it so."""
+    cases = len({row.case for row in rows if row.case})
+    counts = ", ".join(
+        (
+            counted(status.slides, "slide", "slides"),
+            counted(cases, "case", "cases") if cases or not rows else tr("no case set"),
+            counted(status.tiles, "tile", "tiles"),
+            counted(status.captions, "caption", "captions"),
+        )
     )
     size = f"{status.bytes / 1e6:.0f} MB" if status.bytes < 1e9 else f"{status.bytes / 1e9:.1f} GB"
     mpps = ", ".join(f"{m:g}" for m in status.mpps) or "–"
@@ -263,7 +270,7 @@ class ArchivePage(QWidget):
             self.title.setText(tr(NONE_YET) if loading else tr("No archive"))
             self.line.setText(tr(SOON) if loading else tr("Open one, or make a new one from the Archive menu."))
         else:
-            title, line = status_texts(status)
+            title, line = status_texts(status, rows)
             self.title.setText(title)
             self.line.setText(line)
         note = tr("This is the demo archive: its slides are drawn by the program. Keep your own in another one.")

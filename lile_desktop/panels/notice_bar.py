@@ -46,7 +46,7 @@ class NoticeBar(QWidget):
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.details_button = push_button(tr("Details"), tr("What the program knows about it"), self._show_details)
         self.offer_button = push_button(tr("Do it"), tr("What can be done about it"), self._take_offer, primary=True)
-        self.close_button = icon_button("x", tr("Close the message"), tr("Close this message"), self.dismiss)
+        self.close_button = icon_button("x", tr("Close the message"), tr("Close this message (Esc)"), self.dismiss)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(2 * GRID, GRID, GRID, GRID)
         layout.setSpacing(GRID)
@@ -58,6 +58,12 @@ class NoticeBar(QWidget):
         self._timer = QTimer(self, singleShot=True)
         self._timer.timeout.connect(self.dismiss)
         self.hide()
+
+    @property
+    def stays(self) -> bool:
+        """Whether a message is there that does not go by itself and asks nothing."""
+        notice = self.notice
+        return notice is not None and notice.level is not Level.INFO and notice.offer is None
 
     def float_over(self, ground: QWidget, place: Callable[[], QWidget]) -> None:
         """Lie over ``ground``, at the top of the part of it that ``place`` tells of when it is asked."""

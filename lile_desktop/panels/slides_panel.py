@@ -75,6 +75,7 @@ class SlidesPanel(QWidget):
         index = self._proxy.mapFromSource(self._model.index(row)) if row >= 0 else QModelIndex()
         if index != self.list.currentIndex():
             self.list.setCurrentIndex(index)
+        self.list.scrollTo(index)
 
     def selected(self) -> list[SlideEntry]:
         """The slides that are selected, from top to bottom."""

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from lile_desktop.engine_client import EngineState
 from lile_desktop.panels.parts import quiet
-from lile_desktop.text import tr
+from lile_desktop.text import counted, tr
 from lile_desktop.theme import GRID
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ class StatusLine(QWidget):
             self.engine.setText(tr("{0} on {1}").format(info.model.name, info.device))
             status = info.archive
             self.archive.setText(
-                tr("{0} slides, {1:,} tiles").format(status.slides, status.tiles) if status else tr("no archive")
+                f"{counted(status.slides, 'slide', 'slides')}, {counted(status.tiles, 'tile', 'tiles')}"
+                if status
+                else tr("no archive")
             )
         else:
             self.engine.setText(tr(_STATES.get(state, "")))
