@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lile_desktop.text import tr
-from lile_desktop.viewer.annotations import Annotation, AnnotationStore
+from lile_desktop.viewer.annotations import Annotation
 from lile_desktop.viewer.asked_mark import AskedMark
 from lile_desktop.viewer.measures import region_title
 from lile_desktop.viewer.slide_view import SlideView
@@ -26,14 +26,6 @@ class Asked:
     number: int
 
 
-def name_of(annotation: Annotation, store: AnnotationStore) -> str:
-    """What a region is called in the list beside the slide."""
-    if annotation.name:
-        return annotation.name
-    place = next((place for place, one in enumerate(store.all(), 1) if one.id == annotation.id), 0)
-    return region_title(annotation, place)
-
-
 class AskedRegion:
     """The region asked about last, None after a phrase. It keeps its mark while it is deselected, renamed or deleted:
     the answer stays about that tissue."""
@@ -44,7 +36,7 @@ class AskedRegion:
 
     def ask(self, path: str, annotation: Annotation) -> None:
         """A question about a region of the slide in view."""
-        name = name_of(annotation, self._view.annotations)
+        name = region_title(annotation)
         self.asked = Asked(path, annotation.region, name, annotation.id)
         self.refresh()
 
@@ -65,7 +57,7 @@ class AskedRegion:
             self._view.set_asked(None)
             return
         own = self._own()
-        name = name_of(own, self._view.annotations) if own is not None else asked.name
+        name = region_title(own) if own is not None else asked.name
         self.asked = Asked(asked.path, asked.region, name, own.id if own is not None else asked.number)
         self._view.set_asked(AskedMark(asked.region, tr("Asked: {0}").format(name)))
 
@@ -93,7 +85,7 @@ class AskedRegion:
         if not self.in_view:
             return tr("The slide in view is another one.")
         if selected is not None and selected.id != asked.number:
-            other = name_of(selected, self._view.annotations)
+            other = region_title(selected)
             return tr("{0} is selected; this answer is not about it.").format(other)
         return ""
 

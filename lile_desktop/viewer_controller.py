@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 
 from lile_desktop.actions import ActionRegistry
-from lile_desktop.asked_region import AskedRegion, name_of
+from lile_desktop.asked_region import AskedRegion
 from lile_desktop.asker import Asker, Subject
 from lile_desktop.engine_client import EngineState
 from lile_desktop.hits import answer_texts
@@ -35,6 +35,7 @@ from lile_desktop.viewer import RasterOverlay
 from lile_desktop.viewer.annotations import Annotation
 from lile_desktop.viewer.autosave import FILE_NAME as REGIONS_FILE
 from lile_desktop.viewer.autosave import Autosave, archived_file, own_file, regions_file
+from lile_desktop.viewer.measures import region_title
 from lile_desktop.viewer.view_state import Rect
 from lile_desktop.words import PhraseWord
 from lile_engine.slides import TileSpec
@@ -374,8 +375,7 @@ class ViewerController(QObject):
             indexed = row is not None and row.complete and status is not None and spec.mpp in status.mpps
             partly = row is not None and not row.complete and row.tiles > 0
             guess = estimate(entry.info, annotation.region, spec, seconds, indexed=indexed, partly=partly)
-            name = name_of(annotation, self._page.view.annotations)
-            text = f"{name}: {estimate_text(annotation.region, entry.info.mpp, guess)}"
+            text = f"{region_title(annotation)}: {estimate_text(annotation.region, entry.info.mpp, guess)}"
         self._asked.refresh()
         self._page.answers.show_asked(self._asked.title(), self._asked.apart(annotation))
         self._page.ask.show_region(text, self._settings.value.tile_mpp)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtCore import (
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QPoint,
+    QRect,
+    QSize,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QColor, QFontMetrics, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -33,7 +42,8 @@ CLASS_ROLE = Qt.ItemDataRole.UserRole + 2
 
 
 class RegionsPanel(QWidget):
-    """A list of the regions; choosing one selects it on the slide. ``visited`` carries its number on a double click."""
+    """A list of the regions; those chosen in it are those selected on the slide, and the other way round. ``visited``
+    carries the number of one on a double click."""
 
     visited = Signal(int)
 
@@ -47,11 +57,11 @@ class RegionsPanel(QWidget):
         self.list.setUniformItemSizes(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setAccessibleName(tr("Regions on this slide"))
-        self.list.setToolTip(tr("Click to select a region, double-click to go there"))
-        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.list.setToolTip(tr("Click to select a region, with Ctrl or Shift several; double-click to go there"))
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.list.customContextMenuRequested.connect(self._menu)
-        self.list.currentRowChanged.connect(self._on_row)
+        self.list.itemSelectionChanged.connect(self._on_chosen)
         self.list.itemDoubleClicked.connect(lambda _item: self._visit())
         layout = QVBoxLayout(self)
         layout.setContentsMargins(GRID, GRID, GRID, 0)
@@ -75,15 +85,15 @@ class RegionsPanel(QWidget):
         """Lists the regions again."""
         self.list.blockSignals(True)
         self.list.clear()
-        for number, annotation in enumerate(self._store.all()[:MOST_LISTED], 1):
-            self._add(annotation, number)
+        for annotation in self._store.all()[:MOST_LISTED]:
+            self._add(annotation)
         self.list.blockSignals(False)
         self._stack.setCurrentIndex(1 if len(self._store) else 0)
         self._mark()
 
-    def _add(self, annotation: Annotation, number: int) -> None:
+    def _add(self, annotation: Annotation) -> None:
         kind, measure = kind_text(annotation), measure_text(annotation, self._mpp)
-        name = region_title(annotation, number)
+        name = region_title(annotation)
         given = annotation.region_class.name if annotation.region_class is not None else ""
         item = QListWidgetItem(name, self.list)
         item.setData(MEASURE_ROLE, measure)
@@ -100,7 +110,7 @@ class RegionsPanel(QWidget):
         item.setToolTip("\n".join(dict.fromkeys(lines)))
 
     def build_menu(self) -> QMenu:
-        """What can be done to the region that is chosen."""
+        """What can be done to the regions that are chosen."""
         menu = QMenu(self)
         menu.addAction(tr("Go there")).triggered.connect(lambda _checked=False: self._visit())
         menu.addSeparator()
@@ -115,26 +125,44 @@ class RegionsPanel(QWidget):
     def _menu(self, place: QPoint) -> None:
         item = self.list.itemAt(place)
         if item is not None:
-            self.list.setCurrentItem(item)
+            if not item.isSelected():
+                self.list.setCurrentItem(item)
             menu = self.build_menu()
             menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             menu.popup(self.list.viewport().mapToGlobal(place))
 
+    def _listed(self) -> list[int]:
+        return [annotation.id for annotation in self._store.all()[:MOST_LISTED]]
+
+    def _chosen_rows(self) -> list[int]:
+        return [index.row() for index in self.list.selectionModel().selectedIndexes()]
+
     def _mark(self) -> None:
-        chosen = self._store.selection
-        numbers = [a.id for a in self._store.all()[:MOST_LISTED]]
+        """Marks the rows of all regions that are selected on the slide."""
+        rows = {number: row for row, number in enumerate(self._listed())}
+        chosen = [rows[number] for number in self._store.selection if number in rows]
+        if sorted(chosen) == sorted(self._chosen_rows()):
+            return  # chosen here: the row that Shift extends from stays
+        model, rows_model = self.list.selectionModel(), self.list.model()
+        marked = QItemSelection()
+        for row in chosen:
+            marked.select(rows_model.index(row, 0), rows_model.index(row, 0))
         self.list.blockSignals(True)
-        self.list.setCurrentRow(numbers.index(chosen[-1]) if chosen and chosen[-1] in numbers else -1)
+        last = rows_model.index(chosen[-1], 0) if chosen else QModelIndex()
+        model.setCurrentIndex(last, QItemSelectionModel.SelectionFlag.NoUpdate)
+        model.select(marked, QItemSelectionModel.SelectionFlag.ClearAndSelect)
         self.list.blockSignals(False)
 
-    def _on_row(self, row: int) -> None:
-        annotations = self._store.all()
-        if 0 <= row < len(annotations):
-            self._store.select([annotations[row].id])
+    def _on_chosen(self) -> None:
+        """The region of the row used last is the last one: it is what a question is about."""
+        listed, current = self._listed(), self.list.currentRow()
+        chosen = sorted(self._chosen_rows(), key=lambda row: (row == current, row))
+        self._store.select(listed[row] for row in chosen if row < len(listed))
 
     def _visit(self) -> None:
-        if self._store.selection:
-            self.visited.emit(self._store.selection[-1])
+        listed, row = self._listed(), self.list.currentRow()
+        if 0 <= row < len(listed):
+            self.visited.emit(listed[row])
 
 
 class _RegionDelegate(QStyledItemDelegate):

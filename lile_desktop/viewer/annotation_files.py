@@ -13,6 +13,8 @@ from lile_engine.slides import Region
 from lile_engine.slides.geojson import Annotation as FileAnnotation
 from lile_engine.slides.geojson import Classification, read_collection, write_geojson
 
+NUMBER = "lileNumber"  # the property that an unnamed region's number is kept under
+_MOST = 2**31  # a file's number beyond this is none that was given here
 _LINES = ("LineString", "MultiLineString")
 
 
@@ -26,6 +28,7 @@ def from_file(item: FileAnnotation) -> Annotation:
     known = item.classification
     region_class = RegionClass(known.name, known.colour or color_for(known.name)) if known is not None else None
     kind, parts = _shape(item)
+    number = item.other_properties.get(NUMBER)
     return Annotation(
         0,
         parts[0],
@@ -35,6 +38,7 @@ def from_file(item: FileAnnotation) -> Annotation:
         item.locked,
         parts[1:],
         item,
+        number if type(number) is int and 0 < number < _MOST else 0,
     )
 
 
@@ -61,7 +65,16 @@ def to_file(annotation: Annotation) -> FileAnnotation:
         classification = before
     else:
         classification = Classification(known.name, known.color)
-    return replace(source, name=annotation.name or None, locked=annotation.locked, classification=classification)
+    other = {key: value for key, value in source.other_properties.items() if key != NUMBER}
+    if annotation.number and not annotation.name:
+        other[NUMBER] = annotation.number
+    return replace(
+        source,
+        name=annotation.name or None,
+        locked=annotation.locked,
+        classification=classification,
+        other_properties=other,
+    )
 
 
 def _with_shape(annotation: Annotation, source: FileAnnotation | None) -> FileAnnotation:

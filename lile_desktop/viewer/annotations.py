@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
@@ -41,7 +41,9 @@ class RegionClass:
 class Annotation:
     """A region on a slide. ``id`` is the store's own number; ``kind`` is "region", or "points" where each point
     of the exterior stands for itself, or "line" where the exterior is an open line. ``more`` are further parts of
-    the same object; ``source`` is the object of the file it was read from, with all that is kept for the file."""
+    the same object; ``source`` is the object of the file it was read from, with all that is kept for the file.
+    ``number`` is what an unnamed one is told by ("Rectangle 3"): given once, never to another, kept in the file; 0
+    before that."""
 
     id: int
     region: Region
@@ -51,6 +53,7 @@ class Annotation:
     locked: bool = False
     more: tuple[Region, ...] = ()
     source: FileAnnotation | None = None
+    number: int = 0
 
     @property
     def parts(self) -> tuple[Region, ...]:
@@ -80,6 +83,14 @@ class Change:
     def reversed(self) -> Change:
         return Change(self.title, self.after, self.before)
 
+    def renumbered(self, numbers: Mapping[int, int]) -> Change:
+        """The same with other numbers, by the ids of the annotations."""
+
+        def side(states: Mapping[int, Annotation | None]) -> dict[int, Annotation | None]:
+            return {key: replace(a, number=numbers[key]) if a is not None else None for key, a in states.items()}
+
+        return Change(self.title, side(self.before), side(self.after))
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -95,9 +106,27 @@ def shape_of(annotation: Annotation) -> Shape:
     return Shape(annotation.id, rings, annotation.color, annotation.kind == "region")
 
 
+def numbers_for(annotations: Sequence[Annotation], taken: Iterable[int] = (), highest: int = 0) -> Iterator[int]:
+    """The number of each: its own where that is not taken, else the next above all of them and ``highest``."""
+    held = set(taken)
+    highest = max(highest, max(held, default=0), max((one.number for one in annotations), default=0))
+    for one in annotations:
+        number = one.number
+        if not number or number in held:
+            number = highest = highest + 1
+        held.add(number)
+        yield number
+
+
 def prepared(annotations: Iterable[Annotation], first: int = 1) -> Prepared:
-    """Annotations ready for `AnnotationStore.replace_with` or `take_in`, numbered from ``first``; in any thread."""
-    items = {number: replace(annotation, id=number) for number, annotation in enumerate(annotations, first)}
+    """Annotations ready for `AnnotationStore.replace_with` or `take_in`, with ids from ``first`` on and each with a
+    number of its own; in any thread."""
+    found = list(annotations)
+    numbers = numbers_for(found)
+    items = {
+        key: replace(one, id=key, number=number)
+        for (key, one), number in zip(enumerate(found, first), numbers, strict=True)
+    }
     index = ShapeIndex()
     index.extend([shape_of(annotation) for annotation in items.values()])
     return Prepared(items, index)
@@ -119,6 +148,7 @@ class AnnotationStore(QObject):
         self._undo: list[Change] = []
         self._redo: list[Change] = []
         self._ids = itertools.count(1)
+        self._highest = 0  # the number given last; one that was deleted lends its number to nobody
         self.revision = 0  # grows with every change
 
     def __len__(self) -> int:
@@ -157,7 +187,7 @@ class AnnotationStore(QObject):
 
     def add_many(self, annotations: Iterable[Annotation], title: str = "Add") -> list[Annotation]:
         """Add annotations as one step of the undo list; they get numbers of this store."""
-        added = [replace(annotation, id=next(self._ids)) for annotation in annotations]
+        added = self._entered(annotations, self._items.values())
         if added:
             self._do(Change(title, {a.id: None for a in added}, {a.id: a for a in added}))
         return added
@@ -181,12 +211,20 @@ class AnnotationStore(QObject):
     def exchange(self, gone: Iterable[int], added: Iterable[Annotation], title: str) -> list[Annotation]:
         """Remove some and add others as one step (merge, split)."""
         old = {n: self._items[n] for n in gone if n in self._items and not self._items[n].locked}
-        new = [replace(annotation, id=next(self._ids)) for annotation in added]
+        new = self._entered(added, (one for key, one in self._items.items() if key not in old))
         before = {**old, **{a.id: None for a in new}}
         after = {**dict.fromkeys(old), **{a.id: a for a in new}}
         if before:
             self._do(Change(title, before, after))
         return new
+
+    def _entered(self, annotations: Iterable[Annotation], staying: Iterable[Annotation]) -> list[Annotation]:
+        """With ids of this store; a number that one brings is kept where none of those ``staying`` has it."""
+        fresh = list(annotations)
+        taken = (one.number for one in staying) if any(one.number for one in fresh) else ()
+        numbers = list(numbers_for(fresh, taken, self._highest))
+        self._highest = max(self._highest, max(numbers, default=0))
+        return [replace(one, id=next(self._ids), number=n) for one, n in zip(fresh, numbers, strict=True)]
 
     def replace_all(self, annotations: Iterable[Annotation]) -> None:
         """Forget everything, also what could be undone, and begin with these (a slide was opened)."""
@@ -198,6 +236,7 @@ class AnnotationStore(QObject):
         self._items = dict(fresh.items)
         self._index = fresh.index
         self._ids = itertools.count(max(fresh.items, default=0) + 1)
+        self._highest = max((one.number for one in fresh.items.values()), default=0)
         self._undo.clear()
         self._redo.clear()
         self._selection = ()
@@ -212,13 +251,28 @@ class AnnotationStore(QObject):
         return first
 
     def take_in(self, fresh: Prepared) -> None:
-        """Put these, numbered by `set_aside`, below what is there. Selection and what can be undone stay."""
+        """Put these, with ids of `set_aside`, below what is there. Selection and what can be undone stay; they keep
+        the numbers they bring, and what was drawn meanwhile gives way."""
+        self._give_way({one.number for one in fresh.items.values()})
         own = self._items
         self._items = {**fresh.items, **own}
         self._index = fresh.index
         self.index.extend([shape_of(annotation) for annotation in own.values()])
         self.revision += 1
         self.changed.emit()
+
+    def _give_way(self, taken: set[int]) -> None:
+        """Gives other numbers to those here, what can be done or undone included, whose numbers are ``taken``."""
+        history = [*self._undo, *self._redo]
+        sides = [side for change in history for side in (change.before, change.after)]
+        here = {key: one for side in [*sides, self._items] for key, one in side.items() if one is not None}
+        numbers = dict(zip(here, numbers_for(list(here.values()), taken, self._highest), strict=True))
+        self._highest = max([self._highest, *taken, *numbers.values()])
+        if taken.isdisjoint(one.number for one in here.values()):
+            return
+        self._items = {key: replace(one, number=numbers[key]) for key, one in self._items.items()}
+        self._undo = [change.renumbered(numbers) for change in self._undo]
+        self._redo = [change.renumbered(numbers) for change in self._redo]
 
     @property
     def undo_title(self) -> str | None:

@@ -140,9 +140,7 @@ class SlideCanvas(QWidget):
         if info is None:
             self.minimap.hide()
         else:
-            self.minimap.set_slide(
-                info.width, info.height, None
-            )  # never the slide before, whatever becomes of this one
+            self.minimap.set_slide(info.width, info.height, None)  # not the one before, whatever becomes of this
             self._place_minimap(self._overview())
             before = self._last_views.get(info.path)
             upright = replace(vs.resized(self._view, self.width(), self.height()), rotation=0.0, mirrored=False)

@@ -27,9 +27,9 @@ def kind_text(annotation: Annotation) -> str:
     return tr("Region")
 
 
-def region_title(annotation: Annotation, number: int) -> str:
-    """What a region is called: its name, else its type and its place in the list, counted from 1."""
-    return annotation.name or f"{kind_text(annotation)} {number}"
+def region_title(annotation: Annotation) -> str:
+    """What a region is called: its name, else its type and its number, which it keeps."""
+    return annotation.name or f"{kind_text(annotation)} {annotation.number}"
 
 
 def measure_text(annotation: Annotation, mpp: float | None) -> str:

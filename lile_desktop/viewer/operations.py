@@ -44,7 +44,7 @@ def _open_regions(store: AnnotationStore) -> list[Annotation]:
 
 
 def merge_selected(store: AnnotationStore) -> None:
-    """One region of all selected ones; name and class are those of the first. Fewer than two: nothing happens."""
+    """One region of the selected ones; name, number and class are the first one's. Fewer than two: nothing happens."""
     chosen = _open_regions(store)
     if len(chosen) < 2:
         return
@@ -55,12 +55,12 @@ def merge_selected(store: AnnotationStore) -> None:
 
 
 def split_selected(store: AnnotationStore) -> None:
-    """A region of its own for each part of the selected ones."""
+    """A region of its own for each part of the selected ones; the first part keeps the number."""
     chosen = [a for a in store.selected() if a.more and not a.locked]
     pieces = [
-        replace(a, region=part, more=(), source=a.source if number == 0 else None)
+        replace(a, region=part, more=(), source=a.source if place == 0 else None, number=a.number if place == 0 else 0)
         for a in chosen
-        for number, part in enumerate(a.parts)
+        for place, part in enumerate(a.parts)
     ]
     if pieces:
         added = store.exchange([a.id for a in chosen], pieces, "Split")

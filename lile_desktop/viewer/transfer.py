@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -46,7 +46,7 @@ def merged(here: Sequence[Annotation], read: Sequence[Annotation]) -> tuple[int,
             continue
         if before is not None:
             gone[before.id] = None
-        fresh.append(one)
+        fresh.append(one if before is None else replace(one, number=before.number))
     return known, list(gone), fresh
 
 

@@ -170,3 +170,25 @@ def test_deleting_the_last_region_takes_the_file_away(qtbot: QtBot, tmp_path: Pa
     store.remove([made.id])
     keeper.close()
     assert not file.exists()
+
+
+def test_numbers_of_unnamed_regions_are_kept_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "regions.geojson"
+    box = Region.rectangle(1, 2, 3, 4)
+    named = Annotation(0, box, name="edge", number=9)
+    write_annotations(file, [Annotation(0, box, number=7), named, Annotation(0, box)])
+    assert [one.number for one in read_annotations(file)] == [7, 0, 0]
+    held = json.loads(file.read_text())
+    assert [feature["properties"].get("lileNumber") for feature in held["features"]] == [7, None, None]
+    write_annotations(file, [replace(read_annotations(file)[0], name="named")])
+    assert "lileNumber" not in file.read_text()
+
+
+@pytest.mark.parametrize("number", [-1, 0, True, 1.5, "3", None, 10**12])
+def test_a_number_that_is_none_is_not_taken_from_a_file(tmp_path: Path, number: object) -> None:
+    file = tmp_path / "regions.geojson"
+    write_annotations(file, [Annotation(0, Region.rectangle(1, 2, 3, 4), number=7)])
+    held = json.loads(file.read_text())
+    held["features"][0]["properties"]["lileNumber"] = number
+    file.write_text(json.dumps(held))
+    assert read_annotations(file)[0].number == 0

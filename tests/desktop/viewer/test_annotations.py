@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lile_desktop.viewer.annotations import Annotation, AnnotationStore, RegionClass
+from lile_desktop.viewer.annotations import Annotation, AnnotationStore, RegionClass, prepared
 from lile_desktop.viewer.shape_index import Shape, ShapeIndex
 from lile_desktop.viewer.view_state import Rect
 from lile_engine.slides import Region
@@ -117,3 +117,41 @@ def test_edges_of_a_hole_and_of_an_open_line() -> None:
     assert edges[5].tolist() == [2, 2, 1, 1]
     assert edges[8].tolist() == [5, 5, 5, 5]
     assert owner.tolist() == [0] * 6 + [1] * 3
+
+
+def numbers(store: AnnotationStore) -> list[int]:
+    return [one.number for one in store.all()]
+
+
+def test_a_number_is_given_once_and_kept(store: AnnotationStore) -> None:
+    first, second, third = (store.add(box(x)) for x in (0, 20, 40))
+    store.remove([second.id])
+    assert numbers(store) == [1, 3]
+    store.undo()
+    assert {one.id: one.number for one in store.all()} == {first.id: 1, second.id: 2, third.id: 3}
+    store.exchange([first.id, second.id], [replace(first, region=box(0, side=30.0))], "Merge")
+    assert numbers(store) == [3, 1]
+    store.undo()
+    store.remove([third.id])
+    assert store.add(box(60)).number == 4  # 3 was another one
+
+
+def test_a_number_that_is_taken_is_not_given_again(store: AnnotationStore) -> None:
+    store.add(box(0))
+    added = store.add_many([Annotation(0, box(20), number=1), Annotation(0, box(40), number=7), Annotation(0, box(60))])
+    assert [one.number for one in added] == [8, 7, 9]
+
+
+def test_what_was_drawn_while_a_file_was_read_gives_way_to_the_numbers_in_it(store: AnnotationStore) -> None:
+    first = store.set_aside()
+    drawn, undone = store.add(box(0)), store.add(box(20))
+    store.undo()
+    store.take_in(prepared([Annotation(0, box(40), number=1), Annotation(0, box(60), number=2)], first))
+    assert numbers(store) == [1, 2, 3]
+    assert store.get(drawn.id) == replace(drawn, number=3)
+    store.redo()
+    assert store.get(undone.id) == replace(undone, number=4)
+    store.undo()
+    store.undo()
+    assert numbers(store) == [1, 2]
+    assert store.add(box(80)).number == 5

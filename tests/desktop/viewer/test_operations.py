@@ -97,3 +97,17 @@ def test_names_and_classes(store: AnnotationStore) -> None:
     assert ops.classes_in_use(store) == [TUMOUR]
     store.undo()
     assert ops.classes_in_use(store) == []
+
+
+def test_numbers_stay_with_the_largest_the_first_and_the_first_part(store: AnnotationStore) -> None:
+    small, large = store.add(Region.rectangle(0, 0, 10, 10)), store.add(Region.rectangle(0, 0, 50, 50))
+    store.select([small.id, large.id])
+    ops.cut_out_selected(store)
+    assert [a.number for a in store.all()] == [2]
+    store.undo()
+    apart = store.add(Region.rectangle(200, 0, 10, 10))
+    store.select([large.id, apart.id])
+    ops.merge_selected(store)
+    assert {a.number for a in store.all()} == {1, 2}
+    ops.split_selected(store)
+    assert sorted(a.number for a in store.all()) == [1, 2, 4]
