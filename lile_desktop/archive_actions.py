@@ -84,14 +84,11 @@ class ArchiveActions(QObject):
 
     def _needed(self) -> list[SlideRow]:
         rows = self._chosen()
-        absent = self._absent()
-        if absent and self._every():
-            sentence = (
-                tr("{0} is not in this archive and is left out; index it first with Archive, Index this slide.")
-                if len(absent) == 1
-                else tr("{0} are not in this archive and are left out; index them first with Archive, Index slides.")
-            )
-            self._keeper.notice.emit(Notice(sentence.format(", ".join(absent)), level=Level.WARNING))
+        absent = ", ".join(self._absent()) if self._every() else ""
+        if absent and rows:
+            sentence = tr("Not in this archive, and so left out: {0}.").format(absent)
+            self._keeper.notice.emit(Notice(sentence, level=Level.WARNING))
         elif not rows:
-            self._keeper.notice.emit(Notice(tr(NOTHING_CHOSEN), level=Level.INFO))
+            missing = tr("Not in this archive: {0}.").format(absent) + " " if absent else ""
+            self._keeper.notice.emit(Notice(missing + tr(NOTHING_CHOSEN), level=Level.INFO))
         return rows

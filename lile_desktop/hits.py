@@ -115,6 +115,10 @@ def answer_texts(answer: Answer, mpps: tuple[float, ...] = (), asked: str = "") 
         warnings.append(
             tr("These answers may be outside what the model has learned: this tissue is unlike its pictures.")
         )
+    if region.dark:
+        warnings.append(tr("This slide is dark, as in fluorescence; the model learned from H&E."))
+    if not answer.captions_fit:
+        warnings.append(tr("None of the first captions fits this region well."))
     if mpps and region.spec.mpp not in mpps:
         held = ", ".join(f"{mpp:g}" for mpp in mpps)
         warnings.append(tr("The archive holds tiles at {0} µm/px, so likeness to these means less.").format(held))

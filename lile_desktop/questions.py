@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 CALL_SECONDS = 0.1  # no call may keep a typed query waiting for much longer
 RERANK_AT_ONCE = 16
 ATTEND_AT_ONCE = 8
+FIRST_CAPTIONS = 5  # those that are read at once; if none of them fits, that is said above all
 FADE = 0.1  # a tile whose pair score is lower by this shows its attention at 1 / e
 _numbers = itertools.count(1)
 
@@ -67,6 +68,10 @@ def region_question(request: RegionRequest, seconds_per_tile: float, results: in
         yield Progress(plan.stored + now.done, total, "tiles", now.rate, now.seconds_left)
     state = yield Call(worker.finish_region, (number,), Priority.TYPED)
     answer = yield from _find_all(Answer(number, region=plan, state=state), results)
+    first = tuple(hit.caption for hit in answer.captions[:FIRST_CAPTIONS] if hit.caption)
+    if first:
+        fits = yield Call(worker.captions_fit, (number, first), Priority.RERANK)
+        answer = replace(answer, captions_fit=fits)
     return answer
 
 

@@ -50,13 +50,15 @@ class RegionRequest:
 
 @dataclass(frozen=True)
 class RegionTiles:
-    """The tiles with tissue of a region; ``stored`` of them are in the archive, ``background`` were left out."""
+    """The tiles with tissue of a region; ``stored`` of them are in the archive, ``background`` were left out;
+    ``dark``: the slide is dark, as in fluorescence."""
 
     slide: str
     tiles: tuple[Tile, ...]
     stored: int
     background: int
     spec: TileSpec
+    dark: bool = False
 
     @property
     def to_embed(self) -> int:
@@ -80,7 +82,8 @@ class Answer:
     ``phrase`` is what was typed (``phrase_outside``: 0 to 1, how far from all that the model has learned, None where it
     cannot tell; ``phrase_range``: where its cosines begin and end, None likewise), "" after a region question, and then
     ``region`` and ``state`` say what was asked about. ``final`` is False for an answer by vectors alone that is still
-    being re-ranked.
+    being re-ranked. ``captions_fit`` is False where none of the first captions fits any tile of the region, by the same
+    rule as phrases; True also where nobody knows.
     """
 
     question: int
@@ -93,6 +96,7 @@ class Answer:
     captions: tuple[Hit, ...] = ()
     cases: tuple[Hit, ...] = ()
     final: bool = False
+    captions_fit: bool = True
 
     @property
     def fits(self) -> bool:

@@ -10,7 +10,7 @@ import signal
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
@@ -198,7 +198,7 @@ def plan_region(number: int, request: RegionRequest) -> RegionTiles:
         question.vectors.append(archive.tile_vectors(ids))
         question.tokens.append(archive.tile_tokens(ids))
     _remember(number, question)
-    return RegionTiles(request.slide, plan.tiles, len(stored), plan.background, request.spec)
+    return RegionTiles(request.slide, plan.tiles, len(stored), plan.background, request.spec, plan.dark)
 
 
 def embed_next(number: int, batch: int) -> int:
@@ -294,6 +294,16 @@ def ranked(number: int, kind: Kind, k: int) -> tuple[Hit, ...]:
     archive, model = _needed()
     assert question.encoded is not None
     return tuple(make_hits(archive, model, question.encoded, question.found[kind], kind=kind, k=k))
+
+
+def captions_fit(number: int, texts: Sequence[str]) -> bool:
+    """Whether one of ``texts`` fits a tile of the region that was asked about, as the map of its words would say."""
+    question = _question(number)
+    _, model = _needed()
+    phrases = model.ask_texts(texts).vectors
+    best = (np.concatenate(question.vectors) @ phrases.T).max(axis=0)
+    ranges = [model.phrase_range(phrase) for phrase in phrases]
+    return any(ends is None or ends.fits(float(cosine)) for ends, cosine in zip(ranges, best, strict=True))
 
 
 # -- maps -------------------------------------------------------------------------------------------------------------

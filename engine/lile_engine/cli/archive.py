@@ -257,6 +257,7 @@ def _reembed(args: argparse.Namespace) -> int:
 
 
 def _index(args: argparse.Namespace) -> int:
+    from lile_engine.archive.rows import RunSlide
     from lile_engine.errors import SlideError
     from lile_engine.retrieval.indexing import index_slides
     from lile_engine.retrieval.metadata import SlideMetadata
@@ -274,6 +275,11 @@ def _index(args: argparse.Namespace) -> int:
         args.min_tissue,
     )
 
+    def named(slide: RunSlide) -> str:
+        if args.progress == "jsonl" and Path(slide.path).name in slide.message:
+            return slide.message  # it names the slide; the path stands in the slide's own event
+        return f"{slide.path}: {slide.message}"
+
     def run(slides: list[Path]) -> int:
         report = index_slides(
             args.dir, slides, model, spec, metadata=metadata, slide_mpp=args.slide_mpp, batch=args.batch,
@@ -282,12 +288,19 @@ def _index(args: argparse.Namespace) -> int:
         for note in report.notes if args.progress == "jsonl" else ():  # the text names them itself
             emit_event(args, "warning", message=note)
         for slide in report.failed if len(report.slides) > 1 else ():
-            emit_event(args, "warning", message=f"{slide.path}: {slide.message}")
+            emit_event(args, "warning", message=named(slide))
+        for slide in report.without_tissue if args.progress == "jsonl" else ():
+            name = Path(slide.path).name
+            emit_event(args, "warning", message=f"No tissue was found on {name}, so no question finds it.")
+        for slide in report.dark if args.progress == "jsonl" else ():
+            name = Path(slide.path).name
+            sentence = f"{name} is dark, as in fluorescence; the model learned from H&E"
+            emit_event(args, "warning", message=f"{sentence}, so what it says of this slide means little.")
         if report.slides and len(report.failed) == len(report.slides):
-            first = report.failed[0]
-            raise SlideError(
-                first.message if len(report.failed) == 1 else f"No slide could be indexed: {first.message}"
-            )
+            first = report.failed[0].message
+            if len(report.failed) > 1:  # its reader has the sentence of each
+                first = "No slide could be indexed" + ("." if args.progress == "jsonl" else f": {first}")
+            raise SlideError(first)
         emit_result(args, report, report.to_text())
         return 0
 

@@ -27,6 +27,8 @@ from lile_engine.slides.mpp import LEAST_MPP, MOST_MPP, find_mpp, is_plausible
 SLIDE_ENDINGS = frozenset(
     ".svs .tif .tiff .ndpi .vms .vmu .scn .mrxs .svslide .bif .dcm .czi .jpg .jpeg .png .bmp .ome.tif".split()  # noqa: SIM905
 )
+_NO_TISSUE = "no tissue found"
+_DARK = "the slide is dark, as in fluorescence, and the model learned from bright-field stains such as H&E"
 _LIST_ENDINGS = frozenset({".txt", ".lst", ".list"})
 
 
@@ -44,6 +46,16 @@ class IndexReport:
     def failed(self) -> tuple[RunSlide, ...]:
         """The slides that could not be indexed."""
         return tuple(slide for slide in self.slides if slide.state == "failed")
+
+    @property
+    def without_tissue(self) -> tuple[RunSlide, ...]:
+        """The slides on which there was nothing to index."""
+        return tuple(slide for slide in self.slides if slide.state == "done" and slide.message.endswith(_NO_TISSUE))
+
+    @property
+    def dark(self) -> tuple[RunSlide, ...]:
+        """The slides that were indexed though they are dark, which the model never learned."""
+        return tuple(slide for slide in self.slides if _DARK in slide.message)
 
     def to_text(self) -> str:
         """The report for a person: a line per slide, then the sum."""
@@ -237,7 +249,8 @@ class _Job:
         rescaled = known_row is not None and known_row.mpp != info.mpp
         finished = not rescaled and self.archive.finished(info.identity, self.spec)
         again = self.archive.failed_tiles(info.identity, self.spec) if finished else 0
-        every = [] if finished and not again else tile_grid(info, self.spec, mask=tissue_mask(slide))
+        mask = None if finished and not again else tissue_mask(slide)
+        every = [] if mask is None else tile_grid(info, self.spec, mask=mask)
         if rescaled:  # its tiles were cut by another scale: they go, what is known of the slide stays
             self.archive.remove(slide=info.identity, erase=False)
         row = SlideRow(
@@ -250,12 +263,13 @@ class _Job:
             return RunSlide(str(path), "skipped", len(known), message="done before", slide_id=row.id)
         if not every:
             self.archive.finish_slide(row.id, self.spec)
-            message = _joined(info.note, self._unused_mpp(info), "no tissue found")
+            message = _joined(info.note, self._unused_mpp(info), _NO_TISSUE)
             return RunSlide(str(path), "done", 0, message=message, slide_id=row.id)
         self.archive.plan_slide(row.id, len(every))
         missing = [tile for tile in every if (tile.x, tile.y, tile.size) not in known]
         retried = f"{again} tiles that could not be read were tried again" if again else ""
-        return _Planned(path, row, missing, len(every) - len(missing), _joined(self._unused_mpp(info), retried))
+        dark = _DARK if mask is not None and mask.dark else ""
+        return _Planned(path, row, missing, len(every) - len(missing), _joined(self._unused_mpp(info), retried, dark))
 
     def _unused_mpp(self, info: SlideInfo) -> str:
         if self.slide_mpp is None or info.mpp is None or abs(info.mpp - self.slide_mpp) <= 0.01 * info.mpp:

@@ -21,7 +21,7 @@ _MOST_DECODERS = 8
 @dataclass(frozen=True)
 class RegionPlan:
     """What a region question takes. ``stored`` maps tiles that the archive holds to their ids; ``background`` is the
-    number of tiles left out for want of tissue."""
+    number of tiles left out for want of tissue; ``dark``: the slide is dark, as in fluorescence."""
 
     identity: str
     name: str
@@ -29,6 +29,7 @@ class RegionPlan:
     stored: dict[Tile, int]
     background: int
     spec: TileSpec
+    dark: bool = False
 
     @property
     def missing(self) -> list[Tile]:
@@ -56,14 +57,16 @@ def default_spec(archive: Archive, model: ImageTextModel) -> TileSpec:
 def plan_region(archive: Archive, slide: Slide, region: Region, spec: TileSpec) -> RegionPlan:
     """Cuts the region and looks up what is stored; raises `QueryError` where there is no tissue in it."""
     every = tile_grid(slide.info, spec, region=region)
-    tiles = tile_grid(slide.info, spec, region=region, mask=tissue_mask(slide))
+    mask = tissue_mask(slide)
+    tiles = tile_grid(slide.info, spec, region=region, mask=mask)
     if not every:
         raise QueryError(f"The region lies outside the slide {slide.info.name}.")
     if not tiles:
         raise QueryError(f"There is no tissue in this region of {slide.info.name}; draw it over stained tissue.")
     known = archive.known_tiles(slide.info.identity, spec.mpp, spec.px)
     stored = {tile: known[(tile.x, tile.y, tile.size)] for tile in tiles if (tile.x, tile.y, tile.size) in known}
-    return RegionPlan(slide.info.identity, slide.info.name, tuple(tiles), stored, len(every) - len(tiles), spec)
+    left_out = len(every) - len(tiles)
+    return RegionPlan(slide.info.identity, slide.info.name, tuple(tiles), stored, left_out, spec, mask.dark)
 
 
 def stored_region(archive: Archive, row: SlideRow, region: Region, spec: TileSpec) -> EmbeddedRegion:

@@ -32,10 +32,12 @@ _DARK_FIELD = 60  # a median below is fluorescence: tissue is what shines
 
 @dataclass(frozen=True)
 class TissueMask:
-    """``mask`` bool [h, w] over the whole slide, one pixel for ``downsample`` level-0 pixels."""
+    """``mask`` bool [h, w] over the whole slide, one pixel for ``downsample`` level-0 pixels; ``dark``: it shines on a
+    dark ground, as in fluorescence."""
 
     mask: Mask
     downsample: float
+    dark: bool = False
 
     def share(self, x: float, y: float, w: float, h: float) -> float:
         """The share of tissue (0 to 1) in a rectangle of level-0 pixels; outside the slide there is none."""
@@ -63,7 +65,12 @@ def tissue_mask(slide: Slide) -> TissueMask:
     picture = slide.thumbnail(side)
     downsample = longer / max(picture.shape[:2])
     mpp = downsample * (info.mpp or 0.5)
-    return TissueMask(tissue_in_picture(picture, mpp), downsample)
+    return TissueMask(tissue_in_picture(picture, mpp), downsample, is_dark_field(picture))
+
+
+def is_dark_field(picture: Pixels) -> bool:
+    """Whether most of a picture [h, w, 3] is dark, as in fluorescence."""
+    return bool(np.median(picture.max(axis=2)) < _DARK_FIELD)
 
 
 def tissue_in_picture(picture: Pixels, mpp: float) -> Mask:
@@ -72,7 +79,7 @@ def tissue_in_picture(picture: Pixels, mpp: float) -> Mask:
     if np.ptp(inner, axis=(0, 1)).max() <= _ONE_COLOUR:
         return np.zeros(picture.shape[:2], np.bool_)
     area = mpp * mpp
-    if np.median(picture.max(axis=2)) < _DARK_FIELD:
+    if is_dark_field(picture):
         found, ink = _bright_on_dark(picture), np.zeros(picture.shape[:2], np.bool_)
     else:
         found, ink = _stained_on_white(picture)
