@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 from lile_desktop.icons import blank, icon
 from lile_desktop.text import tr
 
+OTHER_WORDS = "appearance dark light theme device preferences options"  # that settings go by
 MENUS = ("File", "Edit", "View", "Search", "Archive", "Tools", "Help")
 
 
@@ -30,6 +31,7 @@ class ActionSpec:
     checkable: bool = False
     choice: str = ""
     submenu: str = ""
+    words: str = ""  # other words that a user may type for it in the palette
 
 
 ACTIONS: tuple[ActionSpec, ...] = (
@@ -51,7 +53,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
     ActionSpec("cut_regions", "Edit", 1, "Cut smaller ones out", "Cut the smaller selected regions out of the largest"),
     ActionSpec("split_region", "Edit", 1, "Split region", "Make a region of each part of the selected ones"),
     ActionSpec("lock_regions", "Edit", 1, "Lock regions", "Guard the selected regions against change, or free them"),
-    ActionSpec("settings", "Edit", 2, "Settings…", "Appearance, tiles, device", ("Ctrl+,",), "gear"),
+    ActionSpec("settings", "Edit", 2, "Settings…", "Appearance, tiles, device", ("Ctrl+,",), "gear", words=OTHER_WORDS),
     ActionSpec("page_viewer", "View", 0, "Viewer", "Show the slide", ("Ctrl+1",), "", True, "page"),
     ActionSpec("page_archive", "View", 0, "Archive", "Show the archive", ("Ctrl+2",), "", True, "page"),
     ActionSpec("page_training", "View", 0, "Training", "Show fine-tuning", ("Ctrl+3",), "", True, "page"),
@@ -351,7 +353,7 @@ def shortcut_of(action: QAction) -> str:
 def match_score(spec: ActionSpec, typed: str) -> float | None:
     """How well ``typed`` names the action, higher is better; None where a letter of it is missing.
 
-    A word that starts with what was typed beats letters scattered in order.
+    A word that starts with what was typed beats letters scattered in order; its other words stand between.
     """
     text, typed = f"{spec.text} {spec.menu}".lower(), typed.strip().lower()
     if not typed:
@@ -362,6 +364,8 @@ def match_score(spec: ActionSpec, typed: str) -> float | None:
         return 2.0
     if typed in text:
         return 1.5
+    if any(word.startswith(typed) for word in tr(spec.words).split()):
+        return 1.2
     place, gaps = -1, 0
     for letter in typed:
         found = text.find(letter, place + 1)

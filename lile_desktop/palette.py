@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from lile_desktop.actions import MENUS, ActionRegistry, ActionSpec, matching, shortcut_text
+from lile_desktop.panels.parts import empty_state
 from lile_desktop.text import tr
 from lile_desktop.theme import GRID
 
@@ -41,8 +42,10 @@ class CommandPalette(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(GRID, GRID, GRID, GRID)
         layout.setSpacing(GRID)
+        self.nothing = empty_state(tr("No command found"))
         layout.addWidget(self.field)
-        layout.addWidget(self.list)
+        layout.addWidget(self.list, 1)
+        layout.addWidget(self.nothing, 1)
         self.field.textChanged.connect(self._fill)
         self.field.returnPressed.connect(self._run_selected)
         self.list.itemClicked.connect(lambda _item: self._run_selected())
@@ -75,6 +78,8 @@ class CommandPalette(QDialog):
             item.setSizeHint(QSize(0, 32))
             self.list.setItemWidget(item, _palette_row(spec))
         self.list.setCurrentRow(0)
+        self.list.setVisible(self.list.count() > 0)
+        self.nothing.setVisible(self.list.count() == 0)
 
     def _run_selected(self) -> None:
         item = self.list.currentItem()
@@ -103,7 +108,7 @@ ON_THE_SLIDE = (
     ("Move with any tool", "Space held", "Until it is let go"),
     ("Finish a shape", "Enter, double-click", "Polygon and polyline; a click on the first corner too"),
     ("Take a point back", "Backspace", "While a polygon or polyline is drawn"),
-    ("Drop a shape", "Esc", "What is half drawn goes; else heat map and attention"),
+    ("Drop a shape", "Esc", "What is half drawn goes; else a message, heat map and attention"),
     ("Square, circle", "Shift while drawing", "Rectangle and ellipse"),
     ("Wipe away", "Alt with the brush", "Takes from the selected region"),
     ("Select one more", "Shift and click", "Regions that are merged or cut out of each other"),

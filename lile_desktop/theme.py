@@ -180,7 +180,7 @@ QToolButton[rank="choice"]:hover {{ background: {t.hover}; }}
 QToolButton[rank="choice"]:focus {{ border-color: {t.accent}; }}
 QToolButton::menu-indicator {{ image: none; }}
 QToolButton[rank="quiet"] {{ color: {t.quiet}; }}
-QAbstractItemView {{ background: transparent; border: none; selection-background-color: {t.selected};
+QAbstractItemView {{ background: {t.panel}; border: none; selection-background-color: {t.selected};
   selection-color: {t.text}; }}
 QListWidget::item {{ padding: 4px; }}
 QListView::item {{ border-radius: 4px; }}

@@ -63,7 +63,15 @@ class LossPlot(QWidget):
 
         self._hint.hide()
         self._space.hide()
-        self._plot = pyqtgraph.PlotWidget()
+
+        class Steps(pyqtgraph.AxisItem):  # type: ignore[misc]
+            """Whole steps only: there is no half of one."""
+
+            def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
+                whole = [(spacing, at) for spacing, at in super().tickSpacing(low, high, size) if spacing >= 1]
+                return whole or [(1.0, 0.0)]
+
+        self._plot = pyqtgraph.PlotWidget(axisItems={"bottom": Steps("bottom")})
         self._plot.setAccessibleName(tr("Loss curve"))
         self._plot.setToolTip(tr("Loss of each step: lower is better"))
         self._plot.setFrameShape(self._plot.Shape.NoFrame)
