@@ -44,7 +44,7 @@ from lile_desktop.slide_desk import SlideDesk
 from lile_desktop.slide_list import SlideEntry, is_scale_typed
 from lile_desktop.text import tr
 from lile_desktop.theme import apply_theme, current_theme, theme_for
-from lile_desktop.view_actions import bind_regions, bind_view
+from lile_desktop.view_actions import bind_regions, bind_view, is_for_slide
 from lile_desktop.view_actions import enable as enable_view_actions
 from lile_desktop.viewer.panes import Panes
 from lile_desktop.viewer.slide_menu import SlideMenu, classes_to_keep, kept_classes
@@ -143,8 +143,6 @@ class MainWindow(QMainWindow):
             self, self.registry, self.keeper, lambda: self.shown.chosen(), lambda: self.shown.absent(),
             lambda: self.shown.rows, self.open_slides,
         )  # fmt: skip
-        for name in TOOLS:
-            bind(f"tool_{name}", partial(view.set_tool, name))
         bind("restart_engine", self.archive.restart_engine)
         bind("open_log", open_log_folder)
         bind("palette", self._show_palette)
@@ -295,10 +293,11 @@ class MainWindow(QMainWindow):
 
     def event(self, event: QEvent) -> bool:
         """What the action under the mouse does is told at the bottom; Ctrl+Del in a line of text deletes a word, and
-        is no shortcut there."""
+        is no shortcut there; keys for the slide are none on the other pages."""
         if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride:
             word = event.matches(QKeySequence.StandardKey.DeleteEndOfWord)
-            if word and isinstance(QApplication.focusWidget(), QLineEdit):
+            elsewhere = self.pages.stack.currentIndex() != VIEWER and is_for_slide(self.registry, event)
+            if elsewhere or (word and isinstance(QApplication.focusWidget(), QLineEdit)):
                 event.accept()
                 return True
         if isinstance(event, QStatusTipEvent):
@@ -399,10 +398,13 @@ class MainWindow(QMainWindow):
 
     # -- slides -----------------------------------------------------------------------------------------------------
     def open_slides(self, paths: Sequence[str]) -> None:
-        """Opens slides (files or folders of them) and shows the first."""
+        """Opens slides (files or folders of them) and shows the first, in the view that was used last."""
         if paths:
             self.registry["page_viewer"].trigger()
-            self.desk.open(paths)
+            if self.panes.active is self.view or self.desk.current is None:
+                self.desk.open(paths)
+            else:
+                self.panes.show_beside(self.desk.add(paths))
 
     def _on_opened(self, entry: SlideEntry) -> None:
         self.settings.update(recent_slides=with_recent(self.settings.value.recent_slides, entry.path))

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
+from PySide6.QtCore import QKeyCombination, Qt
+from PySide6.QtGui import QKeyEvent, QKeySequence
+
 from lile_desktop.actions import ActionRegistry
 from lile_desktop.bookmarks import Bookmarks
 from lile_desktop.viewer import operations as ops
 from lile_desktop.viewer.panes import MOST_VIEWS, Panes
 from lile_desktop.viewer.slide_menu import SlideMenu
 from lile_desktop.viewer.slide_view import SlideView
+from lile_desktop.viewer.tools import TOOLS
 from lile_desktop.viewer.view_state import MAGNIFICATION_PRESETS
 
 NEEDS_SLIDE = (
@@ -18,6 +22,34 @@ NEEDS_SLIDE = (
     "import_regions", "export_regions",
     "select_all", "key_press", *(f"views_{count}" for count in range(2, MOST_VIEWS + 1)),
 )  # fmt: skip
+
+# Keys of these are for the slide that is seen; on other pages they belong to what is there.
+FOR_SLIDE = (
+    "fit", "zoom_in", "zoom_out", *(f"mag_{power:g}" for power in MAGNIFICATION_PRESETS), "turn_left", "turn_right",
+    "mirror", "display", "toggle_regions", "toggle_overlays", "toggle_tissue", "toggle_grid", "toggle_minimap",
+    "toggle_scale_bar", "undo", "redo", "delete_region", "select_all", "name_region", "key_press",
+    *(f"tool_{name}" for name in TOOLS),
+)  # fmt: skip
+
+
+def is_for_slide(actions: ActionRegistry, event: QKeyEvent) -> bool:
+    """Whether a key does something to the slide in view."""
+    keys = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+    plain = keys & ~Qt.KeyboardModifier.ShiftModifier  # "+" takes Shift on some keyboards
+    pressed = [QKeySequence(QKeyCombination(held, Qt.Key(event.key()))) for held in (keys, plain)]
+    return any(shortcut in pressed for name in FOR_SLIDE for shortcut in actions[name].shortcuts())
+
+
+def take_tool(view: SlideView, name: str) -> None:
+    """Takes a tool; the keys that follow are for the slide."""
+    view.set_tool(name)
+    view.setFocus()
+
+
+def press_key_pointer(view: SlideView) -> None:
+    """Uses the tool at the middle of a view; the keys that follow are for it."""
+    view.setFocus()
+    view.key_pointer.press()
 
 
 def bind_view(actions: ActionRegistry, panes: Panes, menu: SlideMenu, bookmarks: Bookmarks) -> None:
@@ -31,7 +63,7 @@ def bind_view(actions: ActionRegistry, panes: Panes, menu: SlideMenu, bookmarks:
     actions.bind("turn_left", lambda: turn(panes.active, -90))
     actions.bind("turn_right", lambda: turn(panes.active, 90))
     actions.bind("mirror", lambda: panes.active.set_mirrored(not panes.active.view.mirrored))
-    actions.bind("key_press", lambda: panes.active.key_pointer.press())
+    actions.bind("key_press", lambda: press_key_pointer(panes.active))
     actions.bind("display", menu.show_display)
     actions.bind("go_to_place", menu.go_to)
     actions.bind("bookmark", bookmarks.ask)
@@ -43,6 +75,8 @@ def bind_view(actions: ActionRegistry, panes: Panes, menu: SlideMenu, bookmarks:
     actions.bind("toggle_overlays", main.set_overlays_visible)
     actions.bind("toggle_minimap", panes.set_minimaps_visible)
     actions.bind("toggle_scale_bar", panes.set_scale_bars_visible)
+    for name in TOOLS:
+        actions.bind(f"tool_{name}", partial(take_tool, main, name))
     for name in ("link_views", "toggle_regions", "toggle_overlays", "toggle_minimap", "toggle_scale_bar", "views_1"):
         actions[name].setChecked(True)
     main.layers_changed.connect(lambda: show_layers(actions, main))

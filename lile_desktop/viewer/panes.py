@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QAbstractItemModel, QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
@@ -127,6 +127,7 @@ class Panes(QWidget):
         self.sync.set_linked(True)
         self.sync.add(main)
         self._link_again = False
+        self._wanted: tuple[SlideView, str] | None = None  # a view, and the slide that it shows as soon as it is open
         self._panes = [Pane(main, None)]
         main.installEventFilter(self)
         self._watch(main)
@@ -135,6 +136,8 @@ class Panes(QWidget):
         self._grid.setSpacing(GAP)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         model.rowsRemoved.connect(self._on_closed)
+        model.dataChanged.connect(self._show_wanted)
+        main.slide_changed.connect(self._on_main)
         self._arrange()
 
     @property
@@ -189,6 +192,29 @@ class Panes(QWidget):
             view.set_magnification(power)
         self.sync.set_linked(linked)
         self._tell_powers()
+
+    def show_beside(self, paths: Sequence[str]) -> None:
+        """Shows the first of these in the view used last, as soon as it is open."""
+        self._wanted = (self.active, paths[0]) if paths else None
+        self._show_wanted()
+
+    def _show_wanted(self) -> None:
+        if self._wanted is None:
+            return
+        view, path = self._wanted
+        info = next((info for info in self._slides() if info.path == path), None)
+        if info is not None:
+            self._wanted = None
+            if view in self.views:
+                view.set_slide(info)
+
+    def _on_main(self) -> None:
+        """Another slide in the main view, which list, title and regions are about: that one is in use now."""
+        main = self._panes[0].view
+        if self.active is not main:
+            if self.active.hasFocus():
+                main.setFocus()
+            self._activate(main)
 
     def set_minimaps_visible(self, visible: bool) -> None:
         """The whole slide in the corner of each view, those still to come included."""
