@@ -149,6 +149,7 @@ def gaps_while_working(slide: Path, seconds: float, folder: Path) -> dict[str, f
     """Absences of the GUI thread in ms while a region is embedded, a slide indexed and the view moved."""
     from PySide6.QtWidgets import QApplication
 
+    from lile_desktop.collector import spare_what_is_loaded
     from lile_desktop.engine_client import EngineState
     from lile_desktop.main_window import MainWindow
     from lile_desktop.notices import Notice
@@ -169,6 +170,7 @@ def gaps_while_working(slide: Path, seconds: float, folder: Path) -> dict[str, f
     settings.update(archive=str(archive))
     apply_theme(app, theme_for("light"))
     window = MainWindow(settings)
+    spare_what_is_loaded(window.client)  # likewise
     window.resize(1920, 1080)
     window.show()
     window.begin([str(slide)])

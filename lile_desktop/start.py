@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
+from lile_desktop.collector import spare_what_is_loaded
 from lile_desktop.logs import start_logging
 from lile_desktop.main_window import MainWindow
 from lile_desktop.settings import SettingsStore
@@ -41,6 +42,7 @@ def open_window(slides: Sequence[str] = (), archive: str = "") -> MainWindow:
     assert isinstance(application, QApplication)
     apply_theme(application, theme_for(settings.value.appearance))
     window = MainWindow(settings)
+    spare_what_is_loaded(window.client)
     window.show()
     QTimer.singleShot(0, window, lambda: window.begin(list(slides)))
     return window
