@@ -201,7 +201,7 @@ class ArchivePage(QWidget):
         self.filter.setToolTip(tr("Show only slides with these letters in any column"))
         self.filter.setClearButtonEnabled(True)
         self.filter.setFixedWidth(280)
-        self.filter.textChanged.connect(self._proxy.setFilterFixedString)
+        self.filter.textChanged.connect(self._on_filter)
         self.table = QTableView()
         self.table.setModel(self._proxy)
         self.table.setSortingEnabled(True)
@@ -259,6 +259,7 @@ class ArchivePage(QWidget):
             )
         )
         self._stack.addWidget(self.table)
+        self._stack.addWidget(empty_state(tr("No slide of this archive has these letters in any column.")))
 
     def show_archive(
         self, status: ArchiveStatus | None, rows: Sequence[SlideRow], *, demo: bool = False, loading: bool = False
@@ -285,7 +286,16 @@ class ArchivePage(QWidget):
         )
         self.rows_model.set_rows(rows)
         self.select(chosen)
-        self._stack.setCurrentIndex(1 if rows else 0)
+        self._show_state()
+
+    def _on_filter(self, typed: str) -> None:
+        self._proxy.setFilterFixedString(typed)
+        self._show_state()
+
+    def _show_state(self) -> None:
+        """The table, or why there is nothing in it."""
+        shown, rows = self._proxy.rowCount(), self.rows_model.rowCount()
+        self._stack.setCurrentIndex(1 if shown else 2 if rows else 0)
 
     def selected(self) -> list[SlideRow]:
         """The rows that are selected, from top to bottom."""

@@ -144,3 +144,15 @@ def test_a_selected_slide_that_is_not_in_the_archive_is_told_of(
     assert ready.notices.notice is not None
     assert ready.notices.notice.level is Level.WARNING
     assert "left out: own" in ready.notices.notice.sentence
+
+
+def test_a_filter_that_hides_every_slide_says_so(ready: MainWindow) -> None:
+    page = ready.archive_page
+    ready.registry["page_archive"].trigger()
+    assert page.table.isVisible()
+    page.filter.setText("qqqq")
+    assert not page.table.isVisible()
+    page.show_archive(None, ready.shown.rows)  # slides came or went: the filter stays
+    assert not page.table.isVisible()
+    page.filter.clear()
+    assert page.table.isVisible()
