@@ -13,7 +13,7 @@ from lile_desktop.theme import GRID
 HEAD_PX = 96  # of the slides: heading, filter and the gaps
 LEAST_SLIDES_PX = 164
 LEAST_REGIONS_PX = 104
-MOST_SHARE = 0.6  # of the column, for the slides
+MOST_SHARE = 0.55  # of the column, for the slides
 
 
 class LeftColumn(QWidget):

@@ -152,7 +152,7 @@ def test_many_slides_leave_room_for_regions(ready: MainWindow) -> None:
         ready.desk.slides.add(f"/slides/{number}.svs")
     QApplication.processEvents()
     column = ready.page.left.height()
-    assert 4 * RowDelegate.HEIGHT < ready.page.slides.height() <= 0.46 * column
+    assert 4 * RowDelegate.HEIGHT < ready.page.slides.height() <= 0.56 * column
     assert ready.page.regions.height() > 0.3 * column
 
 
@@ -169,7 +169,7 @@ def test_a_class_is_a_whole_word_in_the_list_of_regions(ready: MainWindow, given
             drawn.append(arguments[-1])
             return super().drawText(*arguments)
 
-    store.change([Annotation(store.all()[0].id, store.all()[0].region, region_class=RegionClass(given, (213, 94, 0)))])
+    store.change([replace(store.all()[0], region_class=RegionClass(given, (213, 94, 0)))])
     from PySide6.QtWidgets import QStyleOptionViewItem
 
     option = QStyleOptionViewItem()
