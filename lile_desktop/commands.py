@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 from PySide6.QtWidgets import QFileDialog, QMainWindow
 
 from lile_desktop.archive_desk import ArchiveDesk
 from lile_desktop.captioned import captioned
-from lile_desktop.dialogs import PropertiesDialog, SettingsDialog, ask_mpp
 from lile_desktop.modal import accepted
 from lile_desktop.notices import Level, Notice
 from lile_desktop.panels.notice_bar import NoticeBar
@@ -20,9 +20,15 @@ from lile_desktop.settings import SettingsStore
 from lile_desktop.slide_desk import SLIDE_SUFFIXES, SlideDesk
 from lile_desktop.text import tr
 from lile_desktop.viewer.slide_view import SlideView
+from lile_engine.later import later
 from lile_engine.paths import models_dir
 from lile_engine.slides import SlideInfo
 from lile_engine.slides.mpp import remember_mpp
+
+if TYPE_CHECKING:
+    from lile_desktop import dialogs
+else:
+    dialogs = later("lile_desktop.dialogs")  # no dialog is in the first frame
 
 _PATTERNS = " ".join(f"*{suffix}" for suffix in sorted(SLIDE_SUFFIXES))
 SLIDE_FILTER = f"Slides and pictures ({_PATTERNS});;All files (*)"
@@ -59,13 +65,13 @@ class Commands(QObject):
         """Shows what the file of the slide in view says."""
         entry = self._desk.current
         if entry is not None and entry.info is not None:
-            accepted(PropertiesDialog(entry.info, self._desk.associated, self._window))
+            accepted(dialogs.PropertiesDialog(entry.info, self._desk.associated, self._window))
 
     def give_mpp(self, then: Callable[[], object] | None = None) -> None:
         """Asks for the scale of the slide in view and opens it again with it; ``then`` what waited for the scale."""
         entry = self._desk.current
         if entry is not None:
-            mpp = ask_mpp(entry.name, self._window)
+            mpp = dialogs.ask_mpp(entry.name, self._window)
             if mpp is not None:
                 self._desk.reopen(entry.path, mpp, then)
 
@@ -90,7 +96,7 @@ class Commands(QObject):
 
     def edit_settings(self) -> None:
         """Shows the settings."""
-        dialog = SettingsDialog(self._settings.value, self._window)
+        dialog = dialogs.SettingsDialog(self._settings.value, self._window)
         if accepted(dialog):
             before = self._settings.value.device
             self._settings.update(**dialog.changes())
@@ -160,7 +166,7 @@ class Commands(QObject):
         """Asks for the scales that no file says and nobody gave yet; who does not say one leaves that slide out."""
         left_out = set()
         for info in unknown:
-            mpp = ask_mpp(info.name, self._window)
+            mpp = dialogs.ask_mpp(info.name, self._window)
             if mpp is None:
                 left_out.add(info.path)
             else:

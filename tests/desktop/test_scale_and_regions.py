@@ -45,7 +45,7 @@ def test_a_question_that_waited_for_the_scale_goes_on_by_itself(
     assert ready.view.slide.mpp is None
     ready.view.submit_region(Region.rectangle(200, 200, 448, 448))
     typed: list[float | None] = [None, 0.5]
-    monkeypatch.setattr("lile_desktop.commands.ask_mpp", lambda _name, _parent: typed.pop(0))
+    monkeypatch.setattr("lile_desktop.commands.dialogs.ask_mpp", lambda _name, _parent: typed.pop(0))
     ready.registry["ask_region"].trigger()
     assert typed == [0.5]
     assert not ready.asker.busy  # who gives no scale asks nothing
@@ -67,7 +67,7 @@ def test_indexing_that_waited_for_the_scale_goes_on_by_itself(
     show(ready, qtbot, scaleless)
     asked: list[tuple[list[str], float | None]] = []
     monkeypatch.setattr(ready.archive, "index", lambda paths, mpp=None: asked.append((list(paths), mpp)))
-    monkeypatch.setattr("lile_desktop.commands.ask_mpp", lambda _name, _parent: 0.25)
+    monkeypatch.setattr("lile_desktop.commands.dialogs.ask_mpp", lambda _name, _parent: 0.25)
     ready.registry["archive_index_this"].trigger()
     qtbot.waitUntil(lambda: bool(asked), timeout=LONG)
     assert asked == [([scaleless], 0.25)]
@@ -135,7 +135,7 @@ def test_a_typed_scale_holds_for_the_next_start(
 ) -> None:
     bare_window.begin([scaleless])
     qtbot.waitUntil(lambda: bare_window.view.slide is not None, timeout=LONG)
-    monkeypatch.setattr("lile_desktop.commands.ask_mpp", lambda _name, _parent: 0.5)
+    monkeypatch.setattr("lile_desktop.commands.dialogs.ask_mpp", lambda _name, _parent: 0.5)
     bare_window.commands.give_mpp()
     qtbot.waitUntil(lambda: bare_window.view.slide is not None and bare_window.view.slide.mpp == 0.5, timeout=LONG)
     bare_window.close()
