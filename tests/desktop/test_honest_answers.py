@@ -142,7 +142,7 @@ def test_indexing_a_slide_without_scale_asks_for_it(
         return typed
 
     monkeypatch.setattr(QFileDialog, "getOpenFileNames", lambda *_args, **_named: ([str(picture)], ""))
-    monkeypatch.setattr(commands, "ask_mpp", ask)
+    monkeypatch.setattr(commands.dialogs, "ask_mpp", ask)
     ready.jobs.added.connect(lambda job: started.append(job.arguments))
     ready.registry["archive_index"].trigger()
     qtbot.waitUntil(lambda: bool(asked), timeout=LONG)
