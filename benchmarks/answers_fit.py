@@ -10,6 +10,7 @@ what is learned *after* the backbone, no more.
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -70,15 +71,16 @@ class Refit:
         return self.asker.phrases(texts)
 
 
-class Words(nn.Module):
+class Words(nn.Module, ABC):
     """A text encoder that is trained along: texts to features [B, k] as `Texts.pooled` gives them."""
 
+    @abstractmethod
     def forward(self, texts: list[str]) -> Tensor:
-        raise NotImplementedError
+        """The features, with their gradients."""
 
+    @abstractmethod
     def as_texts(self) -> Texts:
         """What it learned, for measuring."""
-        raise NotImplementedError
 
 
 def refit(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
@@ -13,6 +14,9 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
 from lile_engine.model.config import LileConfig
+from lile_engine.model.create import create_lile
+from lile_engine.model.lile import Lile
+from lile_engine.model.text import PhraseTokenizer, read_tokenizer
 from lile_engine.training.config import TrainConfig, config_from_dict
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -28,6 +32,13 @@ def write_tokenizer(folder: Path, words: Sequence[str]) -> Path:
     folder.mkdir(parents=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     return folder
+
+
+def tiny_lile(words: Sequence[str], folder: Path) -> tuple[Lile, PhraseTokenizer]:
+    """A network with always the same weights, and its tokenizer, which is written into ``folder``."""
+    torch.manual_seed(0)
+    model = create_lile(tiny_config(words), None, None).eval()
+    return model, PhraseTokenizer(read_tokenizer(write_tokenizer(folder, words)), 12)
 
 
 def tiny_config(words: Sequence[str], **changes: Any) -> LileConfig:

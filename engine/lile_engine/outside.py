@@ -13,6 +13,9 @@ OUTSIDE_PHRASE = 0.8
 
 # A phrase's own range of cosines ends at this quantile of what it scores on the pictures that the model learned from.
 RANGE_QUANTILE = 0.99
+# Of fewer pictures (a model fine-tuned on a small folder) that quantile is one picture or two, those beside the very
+# phrase; then the least range alone counts.
+RANGE_PICTURES = 1000
 # A phrase for which the model learned no picture scores alike on all of them; its range is at least this wide, so that
 # the best of many wrong ones does not fill it. Pictures with their own phrase score 0.4 to 0.7 above its mean.
 LEAST_RANGE = 0.4
@@ -23,7 +26,8 @@ FITS_SHARE = 1.0
 @dataclass(frozen=True)
 class PhraseRange:
     """Where a phrase's cosines begin and end, whatever slide it is laid over: with c the cosines of the phrase with
-    all learned pictures, ``low = mean(c)`` and ``high = max(quantile(c, RANGE_QUANTILE), low + LEAST_RANGE)``."""
+    all learned pictures, ``low = mean(c)`` and ``high = max(quantile(c, RANGE_QUANTILE), low + LEAST_RANGE)``, of fewer
+    than ``RANGE_PICTURES`` pictures ``high = low + LEAST_RANGE``."""
 
     low: float
     high: float

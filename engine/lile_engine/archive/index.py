@@ -83,11 +83,11 @@ class HnswIndex:
         return self._folder / f"{self._name}.json"
 
     def load(self) -> bool:
-        """Takes what is on disk, if it is whole. False: start from nothing."""
+        """Takes what is on disk. False where that cannot be taken: not whole, then what it held stays; or hnswlib
+        does not read it, then it holds nothing."""
         with self._lock:
             described = IndexFile.read(self.description_path)
             if described is None or described.dim != self._dim or not file_is_whole(self._folder, described):
-                self._reset()
                 return False
             self._reset()  # first: two of them would take twice the memory
             index = hnswlib.Index(space="ip", dim=self._dim)

@@ -29,7 +29,7 @@ from safetensors.numpy import load_file, save_file
 
 from lile_engine.errors import ModelError
 from lile_engine.model.protocol import Floats
-from lile_engine.outside import LEAST_RANGE, RANGE_QUANTILE, PhraseRange
+from lile_engine.outside import LEAST_RANGE, RANGE_PICTURES, RANGE_QUANTILE, PhraseRange
 
 FILE = "reference.safetensors"
 NEAREST = 20  # of images
@@ -80,8 +80,10 @@ class Reference:
     def phrase_range(self, phrase: Floats) -> PhraseRange:
         """Where the cosines of a phrase [d] begin and end (formula: `PhraseRange`)."""
         cosines = self.vectors @ np.asarray(phrase, np.float32)
-        low, high = float(cosines.mean()), float(np.quantile(cosines, RANGE_QUANTILE))
-        return PhraseRange(low, max(high, low + LEAST_RANGE))
+        low = float(cosines.mean())
+        least = low + LEAST_RANGE
+        many = len(cosines) >= RANGE_PICTURES
+        return PhraseRange(low, max(least, float(np.quantile(cosines, RANGE_QUANTILE))) if many else least)
 
     def outside_phrases(self, hidden: Floats) -> Floats | None:
         """The same for mean hidden states of phrases [B, text width]; None where the model has none to compare."""

@@ -11,7 +11,7 @@ import pytest
 from lile_engine.archive import create_archive, open_archive
 from lile_engine.model.load import load_model, resolve_model
 from lile_engine.model.reference import build_reference
-from lile_engine.outside import FITS_SHARE, LEAST_RANGE, PhraseRange
+from lile_engine.outside import FITS_SHARE, LEAST_RANGE, RANGE_PICTURES, PhraseRange
 from lile_engine.retrieval.heatmap import heatmap
 from lile_engine.retrieval.indexing import index_slides
 from lile_engine.slides import TileSpec
@@ -22,13 +22,20 @@ NOT_THERE = ("prostate adenocarcinoma Gleason 4", "keratin pearls", "squamous ce
 
 def test_the_range_begins_at_the_mean_and_ends_where_one_in_a_hundred_learned_pictures_lies() -> None:
     rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(400, 8)).astype(np.float32)
+    vectors = rng.normal(size=(RANGE_PICTURES, 8)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     reference = build_reference(vectors, held_out=vectors[:20])
     found = reference.phrase_range(vectors[0])
     cosines = reference.vectors @ vectors[0]
     assert found.low == pytest.approx(cosines.mean())
     assert found.high == pytest.approx(np.quantile(cosines, 0.99))
+
+
+def test_the_one_picture_beside_a_phrase_makes_no_range_where_few_were_learned() -> None:
+    vectors = np.eye(60, dtype=np.float32)
+    found = build_reference(vectors, held_out=vectors[:20]).phrase_range(vectors[0])
+    assert found.high == pytest.approx(found.low + LEAST_RANGE)
+    assert found.fits(0.5)
 
 
 def test_a_phrase_alike_to_every_learned_picture_keeps_a_range() -> None:

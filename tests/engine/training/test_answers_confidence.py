@@ -3,7 +3,6 @@ distances of `benchmarks/answers_distances.py` rise with what is strange."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -11,27 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from lile_engine.model.create import create_lile
 from lile_engine.model.known import KnownPhrases
-from lile_engine.model.text import PhraseTokenizer, read_tokenizer
-from tests.tiny_models import tiny_config, write_tokenizer
+from tests.benchmark_modules import benchmark
+from tests.tiny_models import tiny_lile
 
-BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 WORDS = ("fat", "dense", "lymph", "##oid", "cells")
 LABELS = {"fat": ["fat", "dense fat"], "lymph": ["lymphoid cells"], "cells": ["cells"]}
 
 
 @pytest.fixture(scope="module")
 def confidence() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        import answers_confidence
-
-        yield answers_confidence
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+    with benchmark("answers_confidence") as module:
+        yield module
 
 
 @pytest.fixture
@@ -39,9 +30,7 @@ def asker(confidence: ModuleType, tmp_path: Path) -> Any:
     from answers_data import Texts
     from answers_sets import shipped_phrases
 
-    torch.manual_seed(0)
-    model = create_lile(tiny_config(WORDS), None, None).eval()
-    texts = Texts(model, PhraseTokenizer(read_tokenizer(write_tokenizer(tmp_path / "words", WORDS)), 12))
+    texts = Texts(*tiny_lile(WORDS, tmp_path / "words"))
     phrases = shipped_phrases(texts)
     known = ["dense fat", "fat cells", "lymphoid fat"]
     sample = np.random.default_rng(0).normal(size=(500, phrases(["fat"]).shape[1])).astype(np.float32)

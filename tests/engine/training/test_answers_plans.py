@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,19 +11,13 @@ import numpy as np
 import pytest
 
 from lile_engine.training.pairs import Pair
-
-BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
+from tests.benchmark_modules import benchmark
 
 
 @pytest.fixture(scope="module")
 def plans() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        import answers_plans
-
-        yield answers_plans
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+    with benchmark("answers_plans") as module:
+        yield module
 
 
 def row(case: str, organ: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,31 +11,22 @@ import numpy as np
 import pytest
 import torch
 
-from lile_engine.model.create import create_lile
-from lile_engine.model.text import PhraseTokenizer, read_tokenizer
-from tests.tiny_models import tiny_config, write_tokenizer
+from tests.benchmark_modules import benchmark
+from tests.tiny_models import tiny_lile
 
-BENCHMARKS = Path(__file__).resolve().parents[3] / "benchmarks"
 WORDS = ("fat", "dense", "lymph", "##oid", "cells")
 TEXTS = ["dense fat", "lymphoid cells", "fat"]
 
 
 @pytest.fixture(scope="module")
 def trials() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        import answers_trials
-
-        yield answers_trials
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+    with benchmark("answers_trials") as module:
+        yield module
 
 
 @pytest.fixture
 def texts(trials: ModuleType, tmp_path: Path) -> Any:
-    torch.manual_seed(0)
-    model = create_lile(tiny_config(WORDS), None, None).eval()
-    return trials.Texts(model, PhraseTokenizer(read_tokenizer(write_tokenizer(tmp_path / "words", WORDS)), 12))
+    return trials.Texts(*tiny_lile(WORDS, tmp_path / "words"))
 
 
 def test_an_encoder_that_has_not_learned_says_what_the_frozen_one_says(trials: ModuleType, texts: Any) -> None:
