@@ -43,7 +43,7 @@ class TileCache:
     def __init__(self, budget: int) -> None:
         self._budget, self._bytes = budget, 0
         self._tiles: OrderedDict[tuple[int, int, int], Pixels] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # Python's collector may let a forgotten slide go while this thread is in here
 
     def get(self, key: tuple[int, int, int]) -> Pixels | None:
         with self._lock:
@@ -75,7 +75,8 @@ class TileCache:
 
     def _shrink(self) -> None:
         while self._bytes > self._budget and self._tiles:
-            self._bytes -= self._tiles.popitem(last=False)[1].nbytes
+            _, tile = self._tiles.popitem(last=False)
+            self._bytes -= tile.nbytes
 
 
 tile_cache = TileCache(64 * 2**20)
@@ -120,11 +121,12 @@ class TiffTiles:
         self._release = weakref.finalize(self, _release, self._file, self._owner)
 
     def usable(self, level: int) -> bool:
-        """Whether this level is read directly; found out (a few tiles) when first asked."""
+        """Whether this level is read directly; found out (a few tiles) when first asked. No level of a closed slide
+        is, whatever a read that was under way found out meanwhile."""
         known = self._usable[level]
         if known is None:
             known = self._usable[level] = self._agrees(level)
-        return known
+        return known and self._file >= 0
 
     def read(self, level: int, left: int, top: int, w: int, h: int) -> Pixels | None:
         """uint8 [h, w, 3] of a window in pixels of the level, white outside; None where OpenSlide has to do it."""
@@ -147,7 +149,6 @@ class TiffTiles:
         return window
 
     def close(self) -> None:
-        self._usable = [False] * len(self._pages)
         with self._lock:
             self._file = -1
             self._release()
@@ -159,7 +160,9 @@ class TiffTiles:
             data = self._bytes(page.offsets[index], page.counts[index])
             tile = _decode(page, data) if data else None
             if tile is not None:
-                tile_cache.put(key, tile)
+                with self._lock:
+                    if self._file >= 0:  # after a close nobody would take it out again
+                        tile_cache.put(key, tile)
         return tile
 
     def _bytes(self, offset: int, count: int) -> bytes:

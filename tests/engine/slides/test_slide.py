@@ -27,7 +27,7 @@ from lile_engine.errors import SlideError
 from lile_engine.slides import open_slide, openslide_backend
 from lile_engine.slides.mpp import remember_mpp
 from lile_engine.slides.openslide_backend import configure_cache
-from lile_engine.slides.tiff_tiles import tile_cache
+from lile_engine.slides.tiff_tiles import TiffTiles, tile_cache
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -172,6 +172,31 @@ def test_closing_while_reading_ends_well(jpeg_slide: Path) -> None:
     assert messages <= {"", "slide.tif has been closed; open it again."}
     with pytest.raises(SlideError, match="closed"):
         slide.read_region(0, 0, 0, 10, 10)
+
+
+def test_closing_while_a_level_is_compared_leaves_it_closed(jpeg_slide: Path) -> None:
+    with open_slide(jpeg_slide) as slide:
+        levels = slide.info.levels
+    held = tile_cache.bytes_held
+
+    def close_and_read(x: int, y: int, level: int, w: int, h: int) -> Pixels:
+        tiles.close()
+        return openslide_rgb(jpeg_slide, x, y, level, w, h)
+
+    tiles = TiffTiles(jpeg_slide, levels, close_and_read)
+    assert tiles.read(0, 0, 0, 64, 64) is None
+    assert not tiles.usable(0)
+    assert tile_cache.bytes_held == held
+
+
+def test_a_tile_decoded_while_the_slide_is_closed_is_not_kept(jpeg_slide: Path) -> None:
+    slide = open_slide(jpeg_slide)
+    held = tile_cache.bytes_held
+    with ThreadPoolExecutor(4) as pool:
+        reads = [pool.submit(slide.read_region, n % 700, n % 500, 0, 128, 128) for n in range(400)]
+        slide.close()
+        assert all(read.exception() is None or isinstance(read.exception(), SlideError) for read in reads)
+    assert tile_cache.bytes_held <= held
 
 
 def test_identity_is_of_the_content(jpeg_slide: Path, lossless_slide: Path, tmp_path: Path) -> None:
